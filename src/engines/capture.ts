@@ -1,0 +1,88 @@
+import type { Reason } from '../model/level.ts';
+import type { SourceRecord } from '../model/manifest.ts';
+import type { Position } from '../model/position.ts';
+import type { Millis } from '../model/time.ts';
+import type { Put } from '../repositories/repository.ts';
+import type { Files } from '../runtimes/files.ts';
+
+/**
+ * One source on its way in: prepare, [hold], cut, finish, in this order, each once. Dispose undoes the rest, whenever it
+ * is called, and leaves nothing on the server: no session, no slot, no backup mode.
+ *
+ * Capture and Hold are two things: writes are stopped for milliseconds, a point stays pinned as long as its stream takes.
+ */
+export interface Capture extends AsyncDisposable {
+  /** Aborts when the point cannot be kept any more (session lost, WAL lost, space low); its reason is the error. */
+  readonly lost: AbortSignal;
+  /** Before the window, may take hours, writers unhindered: checkpoint, the fuzzy files of `copy`. */
+  prepare(put: Put, signal: AbortSignal): Promise<void>;
+  /**
+   * Stops writes within the acquire budget, for `limit` at most, or throws `hold-refused` (naming who is in the way) with
+   * nothing held. May be called again after a refusal; the stall that all attempts cause together stays below `limit`.
+   */
+  hold(limit: Millis): Promise<Hold>;
+  /** In the window, milliseconds: pins the point (exported snapshots, restore point, LSN). Again only after a void cut. */
+  cut(): Promise<Position>;
+  /**
+   * After resume, may take hours: the rest of the log, the dump, or `files` of the storage cut; then the fingerprint,
+   * read at the pinned point. The record's `level` and `reasons` are the capture's own; `claim` may lower them.
+   */
+  finish(put: Put, files: Files | undefined, signal: AbortSignal): Promise<Captured>;
+}
+
+/** What a capture knows of itself; `claim` adds what the window showed. */
+export type Captured = Pick<
+  SourceRecord,
+  'excluded' | 'settings' | 'fingerprint' | 'artifacts' | 'definition' | 'position' | 'reasons'
+>;
+
+/** Writes are stopped. The server, or a guard beside it, ends this at `limit` even when we are dead. */
+export interface Hold extends AsyncDisposable {
+  /** The session died or the limit passed: what is cut after this is void. */
+  readonly lost: AbortSignal;
+  /** Makes every acknowledged commit durable. May be called again. */
+  flush(): Promise<void>;
+  /**
+   * Reads from the server, over another connection, what must not change while writes are held: equal before and after
+   * the cut means that no commit fell between. Sends nothing on the holding sessions.
+   */
+  witness(): Promise<Witness>;
+  /** Lets writes go. Idempotent; returns when they flow. Throws `still-held` (exit 8). */
+  resume(): Promise<void>;
+}
+
+/** A reading of the held server. */
+export interface Witness {
+  /** The sessions that hold, as the server names them: `pid 4711 since 2026-11-21T02:00:00Z`. */
+  readonly session: string;
+  /** Still the same sessions, with all their locks. */
+  readonly holding: boolean;
+  /** Changes with every commit: PostgreSQL's transaction snapshot, MariaDB's GTID set. */
+  readonly transactions: string;
+  /** Role, timeline, term: changes when another server takes over. */
+  readonly term: string;
+}
+
+/** Why two readings do not prove an unbroken hold; empty when they do. Pure. */
+export function broken(before: Witness, after: Witness): readonly Reason[] {
+  const reasons: Reason[] = [];
+  if (!after.holding)
+    reasons.push({ code: 'session-lost', text: 'the session that held writes was gone after the cut' });
+  else if (before.session !== after.session)
+    reasons.push({
+      code: 'session-reused',
+      text: `another session held writes after the cut: ${before.session} before, ${after.session} after`,
+    });
+  if (before.transactions !== after.transactions) {
+    reasons.push({
+      code: 'transactions-moved',
+      text: `a transaction ended during the cut: ${before.transactions} before, ${after.transactions} after`,
+    });
+  }
+  if (before.term !== after.term)
+    reasons.push({
+      code: 'term-changed',
+      text: `the server's role or timeline changed during the cut: ${before.term} before, ${after.term} after`,
+    });
+  return reasons;
+}

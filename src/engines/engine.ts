@@ -1,0 +1,47 @@
+import type { Evidence, Facts, Offer, Recognition } from '../model/facts.ts';
+import type { RunId } from '../model/id.ts';
+import type { Leftover } from '../model/leftover.ts';
+import type { Difference, SourceRecord } from '../model/manifest.ts';
+import type { SourcePlan } from '../model/plan.ts';
+import type { Login } from '../model/secret.ts';
+import type { Open } from '../repositories/repository.ts';
+import type { Instance, Target, Twin } from '../runtimes/runtime.ts';
+import type { StorageOffer } from '../snapshots/snapshotter.ts';
+import type { Capture } from './capture.ts';
+import type { Recipe } from './recipe.ts';
+
+/** Speaks one database; knows nothing of Docker, btrfs or object storage. */
+export interface Engine {
+  /** As in the recipe's file name: `postgresql`. */
+  readonly name: string;
+  /** As people write it: `PostgreSQL`. */
+  readonly title: string;
+  /** Pure: is it mine, by evidence alone? Never logs in. */
+  recognise(evidence: Evidence): Recognition | undefined;
+  /** Read-only, lock-free, at most 5 s. Throws `unreachable` | `login-refused`. */
+  inspect(at: Instance, login: Login): Promise<Facts>;
+  /** Pure: every method, best first; an impossible one carries its reason. */
+  offers(facts: Facts, storage: StorageOffer): readonly Offer[];
+  /** Opens all sessions that the plan needs, named after the run; holds nothing. `tell` reports steps. */
+  capture(at: Instance, login: Login, plan: SourcePlan, run: RunId, tell: Tell): Promise<Capture>;
+  /**
+   * Puts the files of a physical backup into an empty target, tablespaces below it, with what a server needs to recover
+   * to exactly `source.position`, quarantined. Starts nothing. Throws `damaged`, `restore-failed`.
+   */
+  restoreFiles(source: SourceRecord, open: Open, target: Target, recipe: Recipe): Promise<void>;
+  /** Fills the twin, starts it quarantined, recovers to exactly `source.position`, reads that position back. Throws `restore-failed` with the server's own words. */
+  restore(source: SourceRecord, open: Open, into: Twin, recipe: Recipe): Promise<Login>;
+  /** Yields nothing when `at` holds exactly what was fingerprinted; returns what it compared. Only reads. */
+  compare(at: Instance, login: Login, source: SourceRecord, open: Open): AsyncGenerator<Difference, Compared>;
+  /** Sessions, slots, locks and pauses that carry a run id, of any run. Removing one ends it on the server. */
+  leftovers(at: Instance, login: Login): AsyncIterable<Leftover>;
+}
+
+export interface Compared {
+  readonly tables: number;
+  readonly rows: number;
+  readonly objects: number;
+}
+
+/** Reports a step of a capture: a word that programs test, and a sentence. */
+export type Tell = (step: string, text: string) => void;

@@ -1,0 +1,27 @@
+/** Milliseconds as a number; may carry fractions when measured. */
+export type Millis = number;
+
+/** Wall-clock time, ISO 8601 in UTC: for people and for ordering backups, never for measuring. */
+export type Instant = string;
+
+/** A stretch of time. `millis` comes from the monotonic clock; `from` and `to` are wall-clock, for people. */
+export interface Interval {
+  readonly from: Instant;
+  readonly to: Instant;
+  readonly millis: Millis;
+  /** Monotonic milliseconds since the runner started: the only values that intervals of one run are compared by. */
+  readonly start: Millis;
+  readonly end: Millis;
+}
+
+export const now = (): Instant => new Date().toISOString();
+
+/** A running stopwatch: call it to end the interval. */
+export function startInterval(): () => Interval {
+  const start = performance.now();
+  const from = now();
+  return () => {
+    const end = performance.now();
+    return { from, to: now(), millis: end - start, start, end };
+  };
+}

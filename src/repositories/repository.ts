@@ -1,0 +1,58 @@
+import type { Readable } from 'node:stream';
+import type { BackupId } from '../model/id.ts';
+import type { Leftover } from '../model/leftover.ts';
+import type { Artifact, BackupLine, Damage, Manifest, Verification } from '../model/manifest.ts';
+
+/**
+ * Stores one stream under `name` (`orders.base.tar`). Resolves when the bytes are durable: written, synced, renamed, the
+ * folder synced. Reads `plain` once; an error of it, or of the disk, rejects and leaves nothing under the final name.
+ * Several at once are allowed. Throws `repository-full` | `repository-read-only`.
+ */
+export type Put = (
+  name: string,
+  plain: Readable,
+  progress?: (plainBytes: number, storedBytes: number) => void,
+) => Promise<Artifact>;
+
+/** The plain bytes of an artifact. Ends only if length and digest matched; else errors with `damaged`. */
+export type Open = (name: string) => Promise<Readable>;
+
+/** One backup on its way in. Dispose without commit removes every byte of it. */
+export interface Incoming extends AsyncDisposable {
+  readonly put: Put;
+  /** Writes the manifest, last, durably. After this the backup is listed. Call once. */
+  commit(manifest: Manifest): Promise<void>;
+}
+
+/** Plain bytes in, plain bytes out; compression, encryption and deduplication lie below this line. */
+export interface Repository {
+  /** As a user would name it: a folder, a URL. */
+  readonly name: string;
+  readonly encrypted: boolean;
+  /** Bytes that can still be written; Infinity where nobody knows. */
+  free(): Promise<number>;
+  /**
+   * Begins a backup of `job`, and holds the job's lock until dispose. Removes what dead runs of the job left, and says so
+   * through `leftovers` first if asked. Throws `repository-locked` naming the holder, `repository-read-only`.
+   */
+  begin(job: string, id: BackupId): Promise<Incoming>;
+  /** Whole backups only, newest first. A folder without a manifest is not one; a damaged manifest is listed by `damaged()`. */
+  list(): AsyncIterable<BackupLine>;
+  /** Backups whose manifest cannot be read: never listed, never restored, but told. */
+  damaged(): AsyncIterable<{ readonly where: string; readonly text: string }>;
+  /** `7f3k9q2m`, any unambiguous prefix, `JOB@latest`, `latest`. Throws `backup-not-found` | `ambiguous` | `damaged`. */
+  manifest(name: string): Promise<Manifest>;
+  verifications(id: BackupId): Promise<readonly Verification[]>;
+  /** Opens artifacts of one backup. */
+  open(id: BackupId): Promise<Open>;
+  /** The path or address of an artifact's stored bytes, for `show --commands`. */
+  locate(id: BackupId, file: string): Promise<string>;
+  /** Re-reads every stored byte of one backup against its digests. Yields nothing when it is whole. */
+  check(id: BackupId, signal: AbortSignal): AsyncIterable<Damage>;
+  /** Appends beside the manifest; never changes it. */
+  record(id: BackupId, verification: Verification): Promise<void>;
+  /** Removes one backup, manifest first. */
+  remove(id: BackupId): Promise<void>;
+  /** Half-made backups and locks of dead runs. */
+  leftovers(): AsyncIterable<Leftover>;
+}

@@ -1,0 +1,80 @@
+import type { Duplex, Readable } from 'node:stream';
+import type { Evidence } from '../model/facts.ts';
+import type { RunId } from '../model/id.ts';
+import type { Leftover } from '../model/leftover.ts';
+import type { Definition } from '../model/manifest.ts';
+import type { Ref } from '../model/ref.ts';
+import type { Secret } from '../model/secret.ts';
+import type { Volume } from '../model/storage.ts';
+import type { Millis } from '../model/time.ts';
+import type { Files } from './files.ts';
+
+/** Where servers live. Knows nothing of databases. */
+export interface Runtime {
+  readonly name: 'host' | 'docker' | 'kubernetes';
+  /** Exactly one instance, or throws `not-found` | `ambiguous` with the candidates. Touches nothing. */
+  find(ref: Ref): Promise<Instance>;
+  /** Everything that runs, in one pass, evidence attached; logs in nowhere. */
+  scan(signal: AbortSignal): AsyncIterable<Instance>;
+  /**
+   * A stopped copy of the server that `definition` came from: same image or binaries, empty storage, no network.
+   * Works when the source is gone. Dispose stops it and removes every byte, whatever it does.
+   */
+  twin(definition: Definition, run: RunId): Promise<Twin>;
+  /** Twins, frozen instances and helper pods that carry a run id. */
+  leftovers(): AsyncIterable<Leftover>;
+}
+
+/** One server as its runtime sees it. */
+export interface Instance {
+  readonly ref: Ref;
+  readonly runtime: Runtime['name'];
+  readonly image?: { readonly name: string; readonly digest: string };
+  readonly evidence: Evidence;
+  /** Enough to make it again, stored with the backup; names of secrets, never their values. `dataDirectory` as the server sees it. */
+  definition(dataDirectory: string): Promise<Definition>;
+  /** Where these paths really lie. Links are followed. */
+  volumes(paths: readonly string[]): Promise<readonly Volume[]>;
+  /** A connected byte stream to its port or socket; drivers get this, never an address. Throws `unreachable`. */
+  dial(to: { readonly port: number } | { readonly socket: string }): Promise<Duplex>;
+  /** Where it listens, best first: what `dial` takes. */
+  readonly endpoints: readonly ({ readonly port: number } | { readonly socket: string })[];
+  /**
+   * Runs a program of the instance's own. `exit` rejects when the status is missing (a cut stream is not a success);
+   * dispose kills the whole process group. At `limit` it is killed and `exit` rejects.
+   */
+  exec(
+    argv: readonly string[],
+    how: { readonly env?: Readonly<Record<string, string | Secret>>; readonly user?: string; readonly limit: Millis },
+  ): Promise<Process>;
+  /** Its files below `root`. Throws `not-found` when this runner cannot read them. */
+  files(root: string): Promise<Files>;
+}
+
+export interface Process extends AsyncDisposable {
+  readonly stdin: NodeJS.WritableStream;
+  readonly stdout: Readable;
+  readonly exit: Promise<{ readonly code: number; readonly stderr: string }>;
+}
+
+/** Somewhere to put restored files: a twin, or a folder that the user named. */
+export interface Target {
+  /** The empty folder as the server will see it. */
+  readonly root: string;
+  /** Extracts a tar below `root`; entries and links that lead out of it are refused. */
+  write(tar: Readable): Promise<void>;
+}
+
+/** A stopped copy of a source, to restore into. */
+export interface Twin extends Instance, Target, AsyncDisposable {
+  /** Folder for sockets and logs, outside `root`. */
+  readonly scratch: string;
+  /** Starts the server: argv[0] is a program of the instance's own installation. Call once. */
+  start(argv: readonly string[]): Promise<void>;
+  /** What it printed so far: the reason when it did not start. */
+  log(): Promise<string>;
+  /** Resolves when the process has ended. */
+  readonly ended: Promise<number>;
+  /** What it runs, for the record: image digest, or folder of the binaries. */
+  readonly runs: string;
+}

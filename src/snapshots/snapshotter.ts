@@ -1,0 +1,35 @@
+import type { RunId } from '../model/id.ts';
+import type { Leftover } from '../model/leftover.ts';
+import type { Reason } from '../model/level.ts';
+import type { Volume } from '../model/storage.ts';
+import type { Interval } from '../model/time.ts';
+import type { Files } from '../runtimes/files.ts';
+
+/** Whether these volumes can be cut, and whether as one. */
+export interface StorageOffer {
+  /** Absent: they cannot, for these reasons. */
+  readonly snapshotter?: string;
+  /** All volumes at the same instant: one subvolume, or a true group snapshot. */
+  readonly oneInstant: boolean;
+  readonly reasons: readonly Reason[];
+}
+
+/** Cuts storage. Knows nothing of databases. */
+export interface Snapshotter {
+  readonly name: 'btrfs' | 'csi' | 'command';
+  /** Creates nothing. */
+  probe(volumes: readonly Volume[]): Promise<StorageOffer>;
+  /** Returns at the cut, not when the snapshot is ready. All or nothing: on failure none of its snapshots remain. */
+  cut(volumes: readonly Volume[], run: RunId): Promise<StorageCut>;
+  leftovers(): AsyncIterable<Leftover>;
+}
+
+/** The snapshots of one cut. Dispose removes them, unless they are kept. */
+export interface StorageCut extends AsyncDisposable {
+  /** The cut lies inside this interval. */
+  readonly at: Interval;
+  /** The files of one volume as they were at the cut. */
+  open(volume: Volume): Promise<Files>;
+  /** Keeps the snapshots for an instant rollback; their names. */
+  keep(): Promise<readonly string[]>;
+}
