@@ -1,0 +1,46 @@
+import type { Engine } from '../engines/engine.ts';
+import type { Recipe } from '../engines/recipe.ts';
+import type { Journal } from '../hold/journal.ts';
+import type { Emit } from '../model/events.ts';
+import type { Method } from '../model/facts.ts';
+import type { Ref } from '../model/ref.ts';
+import type { Login } from '../model/secret.ts';
+import type { Millis } from '../model/time.ts';
+import type { Runtime } from '../runtimes/runtime.ts';
+
+/** What commands hand to backup and restore: the registries, made in cli.ts, and nothing of argv or the environment. */
+export interface World {
+  /** Throws `usage` for an unknown name. Loads the engine on first use. */
+  engine(name: string): Promise<Engine>;
+  /** All engines, for recognising. */
+  engines(): Promise<readonly Engine[]>;
+  runtime(name: Runtime['name']): Promise<Runtime>;
+  recipe(engine: string): Promise<Recipe>;
+  /** The login for a source, in the order of docs/credentials.md. */
+  login(source: SourceRequest, recipe: Recipe): Promise<Login>;
+  readonly journal: Journal;
+  readonly emit: Emit;
+  /** `stillpoint 0.1.0`. */
+  readonly tool: string;
+  /** Where verify puts its throwaway servers; /var/tmp by default, because databases are large. */
+  readonly scratch: string;
+}
+
+/** One source as the user asked for it. */
+export interface SourceRequest {
+  readonly name: string;
+  readonly ref: Ref;
+  /** Absent: the best that is possible. */
+  readonly method?: Method;
+  /** Login given in the configuration; parts that are absent come from the environment or the container. */
+  readonly login?: Partial<Login>;
+}
+
+/** One job as the user asked for it: from the configuration, or made from references on the command line. */
+export interface JobRequest {
+  readonly job: string;
+  readonly sources: readonly SourceRequest[];
+  readonly coordinate: boolean;
+  readonly holdLimit: Millis;
+  readonly onOverrun: 'downgrade' | 'fail';
+}
