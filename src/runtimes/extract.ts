@@ -1,0 +1,55 @@
+import { chown, lchown, mkdir, open, symlink } from 'node:fs/promises';
+import { dirname, join, normalize } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { extract as untar } from 'tar-stream';
+import { StillpointError } from '../model/errors.ts';
+
+/** Who shall own what is extracted; absent: whoever runs this. */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Extracts a tar below `root`. Entries that would land outside it are refused: a backup is input, too. */
+export async function extractTar(tar: Readable, root: string, owner: Owner | undefined): Promise<void> {
+  const out = untar();
+  const work = (async () => {
+    for await (const entry of out) {
+      const { name, type, mode = 0o600, linkname } = entry.header;
+      const path = inside(root, name);
+      if (type === 'directory') {
+        await mkdir(path, { recursive: true, mode });
+        if (owner) await chown(path, owner.uid, owner.gid);
+        entry.resume();
+      } else if (type === 'symlink') {
+        await symlink(linkname ?? '', path);
+        if (owner) await lchown(path, owner.uid, owner.gid);
+        entry.resume();
+      } else if (type === 'file') {
+        await mkdir(dirname(path), { recursive: true });
+        const handle = await open(path, 'w', mode);
+        try {
+          for await (const chunk of entry) await handle.write(chunk as Buffer);
+          if (owner) await handle.chown(owner.uid, owner.gid);
+        } finally {
+          await handle.close();
+        }
+      } else {
+        throw new StillpointError(
+          'restore-failed',
+          `The archive has an entry of the kind '${type}' (${name}), which no database needs.`,
+        );
+      }
+    }
+  })();
+  await Promise.all([pipeline(tar, out), work]);
+}
+
+function inside(root: string, name: string): string {
+  const path = normalize(name);
+  if (path.startsWith('/') || path === '..' || path.startsWith('../')) {
+    throw new StillpointError('restore-failed', `The archive has an entry that leads out of the target: ${name}.`);
+  }
+  return join(root, path);
+}
