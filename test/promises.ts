@@ -4,6 +4,7 @@
  * docs/promises.md; exit 1 when a test of a promise failed.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { type Results, readResults, type TestResult } from './results.ts';
 
@@ -61,7 +62,7 @@ function* report(shown: readonly Shown[], date: string): Generator<string> {
 }
 
 if (process.argv.includes('--run')) {
-  const run = new URL('run.ts', import.meta.url).pathname;
+  const run = fileURLToPath(new URL('run.ts', import.meta.url));
   await execa(process.execPath, [run], { stdin: 'ignore', stdout: 'inherit', stderr: 'inherit', reject: false });
 }
 const results = await readResults();

@@ -1,13 +1,16 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { endFolder } from './end.ts';
 
-/** What temporary folders of tests and of the demo begin with. */
-export const PREFIX = 'stillpoint-embedded-';
+const KEEPER = fileURLToPath(new URL('keeper.ts', import.meta.url));
+const PREFIX = 'stillpoint-embedded-';
+/** A disk on every Debian and open to every user; /tmp may be memory, and $TMPDIR may be private to root. */
+const PARENT = '/var/tmp';
 
 /** A temporary folder that does not outlive its process, nor do the programs that were started from it. */
 export interface Folder extends AsyncDisposable {
@@ -16,11 +19,10 @@ export interface Folder extends AsyncDisposable {
   keep(): Promise<void>;
 }
 
-/** /var/tmp is a disk on every Debian and open to every user; /tmp may be memory, and $TMPDIR may be private to root. */
-export async function makeFolder(parent = '/var/tmp'): Promise<Folder> {
+export async function makeFolder(parent = PARENT): Promise<Folder> {
   const path = join(parent, `${PREFIX}${randomBytes(4).toString('hex')}`);
   // Started and proven alive before there is anything to keep; in its own session, so that Ctrl-C does not reach it.
-  const keeper = spawn(process.execPath, [fileURLToPath(new URL('keeper.ts', import.meta.url)), path], {
+  const keeper = spawn(process.execPath, [KEEPER, path], {
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
     env: {},
@@ -47,4 +49,23 @@ export async function makeFolder(parent = '/var/tmp'): Promise<Folder> {
     keep: () => (told ??= tell('keep')),
     [Symbol.asyncDispose]: () => (told ??= tell('')),
   };
+}
+
+/** Ends our folders that have no keeper: those that were kept, and those of a machine that was switched off. Their paths. */
+export async function endAbandoned(): Promise<string[]> {
+  const kept = new Set<string>();
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    // A process may end at any moment.
+    const [, program, folder] = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+    if (folder !== undefined && program?.endsWith('/embedded/keeper.ts')) kept.add(folder);
+  }
+  const ended: string[] = [];
+  for (const name of await readdir(PARENT)) {
+    const path = join(PARENT, name);
+    if (!name.startsWith(PREFIX) || kept.has(path) || (await stat(path)).uid !== process.getuid?.()) continue;
+    await endFolder(path);
+    ended.push(path);
+  }
+  return ended;
 }

@@ -1,0 +1,66 @@
+/**
+ * `npm run demo`: a PostgreSQL that people write to all the time is backed up, and the backup proven by restoring it.
+ * `--keep` leaves the server and the backup to look around in, `--end` ends them.
+ */
+import { constants } from 'node:os';
+import { parseArgs } from 'node:util';
+import { endAbandoned } from '../embedded/folder.ts';
+import { startEmbedded } from '../embedded/postgres.ts';
+import { countShop, openShop } from './shop.ts';
+import { Stillpoint } from './stillpoint.ts';
+import { farewell, summary } from './summary.ts';
+import { startWriters } from './writers.ts';
+
+const WRITERS = 4;
+const PAUSE = 10;
+
+async function demo(keep: boolean, signal: AbortSignal): Promise<void> {
+  say('Starting a PostgreSQL with a small shop in it ...');
+  await using server = await startEmbedded({ databases: ['shop'] });
+  await openShop(server);
+  signal.throwIfAborted();
+  const before = await countShop(server);
+  {
+    await using writers = await startWriters(server.login('shop'), WRITERS, PAUSE);
+    const [{ server_version: version = '' } = {}] = await server.query<{ server_version: string }>(
+      'SHOW server_version',
+    );
+    say(
+      `PostgreSQL ${version} on port ${server.port}: ${before.tables} tables, ${before.rows.toLocaleString('en')} rows.`,
+    );
+    say(`${WRITERS} writers place orders and move stock in it, all the time. Now back it up:`);
+
+    const stillpoint = new Stillpoint(server, signal);
+    await stillpoint.run('backup', server.url, '--to', 'backups');
+    await stillpoint.run('list', '--from', 'backups');
+    await stillpoint.run('show', 'latest', '--from', 'backups');
+    await stillpoint.run('verify', 'latest', '--from', 'backups');
+    writers.check();
+    say(summary({ shown: await stillpoint.show(), writes: writers.writes, now: await countShop(server) }));
+  }
+  if (keep) {
+    await server.keep();
+    say(farewell(server, Stillpoint.environment(server)));
+  } else {
+    say('Nothing of this is left behind. To look around in it: npm run demo -- --keep');
+  }
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+const { values } = parseArgs({ options: { keep: { type: 'boolean' }, end: { type: 'boolean' } } });
+const interrupted = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => interrupted.abort(name));
+}
+try {
+  if (values.end) for (const folder of await endAbandoned()) say(`Ended and removed ${folder}`);
+  else await demo(values.keep ?? false, interrupted.signal);
+} catch (error) {
+  if (!interrupted.signal.aborted) throw error;
+  const name: 'SIGINT' | 'SIGTERM' | 'SIGHUP' = interrupted.signal.reason;
+  say('Interrupted; nothing is left behind.');
+  process.exitCode = 128 + constants.signals[name];
+}
