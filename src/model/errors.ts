@@ -94,6 +94,11 @@ export const ERRORS = {
     meaning: 'No backup was made. Writes flow; earlier backups in this repository are whole.',
     next: 'Make the folder writable for this user, or name another with --to DIR.',
   },
+  'repository-broken': {
+    exit: 7,
+    meaning: 'No backup was made. Writes flow; earlier backups in this repository were not touched.',
+    next: 'Look at the disk (dmesg, mount), then: stillpoint check   # are the earlier backups whole?',
+  },
   'restore-failed': {
     exit: 7,
     meaning: 'The restored copy is not usable. The source and the backup were not touched.',
@@ -119,6 +124,11 @@ export const ERRORS = {
     exit: 10,
     meaning: 'Nothing was read and nothing was written.',
     next: 'Name the right folder with --to or --from, or repository in stillpoint.yaml.',
+  },
+  'repository-unreadable': {
+    exit: 10,
+    meaning: 'Nothing was written. The stored backups were not touched.',
+    next: 'Run it as the user who owns the repository, or make the disk readable again.',
   },
   'repository-format': {
     exit: 10,

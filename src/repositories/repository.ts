@@ -17,6 +17,9 @@ export type Put = (
 /** The plain bytes of an artifact. Ends only if length and digest matched; else errors with `damaged`. */
 export type Open = (name: string) => Promise<Readable>;
 
+/** A backup that is being read: `remove` refuses it until dispose. */
+export type Reading = Open & AsyncDisposable;
+
 /** One backup on its way in. Dispose without commit removes every byte of it. */
 export interface Incoming extends AsyncDisposable {
   readonly put: Put;
@@ -42,16 +45,17 @@ export interface Repository {
   damaged(): AsyncIterable<{ readonly where: string; readonly text: string }>;
   /** `7f3k9q2m`, any unambiguous prefix, `JOB@latest`, `latest`. Throws `backup-not-found` | `ambiguous` | `damaged`. */
   manifest(name: string): Promise<Manifest>;
+  /** Oldest first. Damaged records are left out, and told by `damaged` and `check`. */
   verifications(id: BackupId): Promise<readonly Verification[]>;
-  /** Opens artifacts of one backup. */
-  open(id: BackupId): Promise<Open>;
+  /** Opens artifacts of one backup, and keeps others from removing it until dispose: `await using open = …`. */
+  open(id: BackupId): Promise<Reading>;
   /** The path or address of an artifact's stored bytes, for `show --commands`. */
   locate(id: BackupId, file: string): Promise<string>;
   /** Re-reads every stored byte of one backup against its digests. Yields nothing when it is whole. */
   check(id: BackupId, signal: AbortSignal): AsyncIterable<Damage>;
   /** Appends beside the manifest; never changes it. */
   record(id: BackupId, verification: Verification): Promise<void>;
-  /** Removes one backup, manifest first. */
+  /** Removes one backup, manifest first. Throws `repository-locked` while its job is backed up or it is being read. */
   remove(id: BackupId): Promise<void>;
   /** Half-made backups and locks of dead runs. */
   leftovers(): AsyncIterable<Leftover>;

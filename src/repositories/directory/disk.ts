@@ -1,0 +1,136 @@
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, statfs, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { StillpointError } from '../../model/errors.ts';
+
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+const READ_ONLY = new Set(['EROFS', 'EACCES', 'EPERM']);
+
+/** A file that is being written; never a name that anything else looks for. */
+const temporary = (path: string): string => join(dirname(path), `.${basename(path)}.partial`);
+
+/** The files of one repository: what is written is durable when a call resolves, and a failure says what it means. */
+export class Disk {
+  readonly root: string;
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  async free(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.root);
+    return bavail * bsize;
+  }
+
+  /** Writes all of `chunks` under a temporary name, syncs, renames, syncs the folder. A failure leaves no file. */
+  async write(path: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+    const partial = temporary(path);
+    const handle = await this.#attempt(path, () => open(partial, 'wx', 0o600));
+    try {
+      try {
+        for await (const chunk of chunks) await this.#attempt(path, () => handle.writeFile(chunk));
+        await this.#attempt(path, () => handle.sync());
+      } finally {
+        await this.#attempt(path, () => handle.close());
+      }
+      await this.#attempt(path, () => rename(partial, path));
+      await this.syncFolder(dirname(path));
+    } catch (error) {
+      // Best effort, so that the first error is the one that is told: what stays is a partial backup, which the next run removes.
+      await Promise.allSettled([rm(partial, { force: true }), rm(path, { force: true })]);
+      throw error;
+    }
+  }
+
+  /** An empty file that must not exist yet; not synced, because it means nothing after a power cut. */
+  async create(path: string): Promise<void> {
+    const handle = await this.#attempt(path, () => open(path, 'wx', 0o600));
+    await handle.close();
+  }
+
+  /** Makes the folder and those above it, durably. */
+  async makeFolder(path: string): Promise<void> {
+    const first = await this.#attempt(path, () => mkdir(path, { recursive: true, mode: 0o700 }));
+    if (first === undefined) return;
+    for (let made = path; made.length >= first.length; made = dirname(made)) await this.syncFolder(dirname(made));
+  }
+
+  async removeFile(path: string): Promise<void> {
+    await this.#attempt(path, () => unlink(path));
+    await this.syncFolder(dirname(path));
+  }
+
+  async removeFolder(path: string): Promise<void> {
+    await this.#attempt(path, () => rm(path, { recursive: true, force: true }));
+    await this.syncFolder(dirname(path));
+  }
+
+  /** Names in a folder, sorted; none where it does not exist. */
+  async names(path: string): Promise<readonly string[]> {
+    return (await this.#reading(path, () => readdir(path)))?.sort() ?? [];
+  }
+
+  /** The text of a small file; undefined where it does not exist. */
+  text(path: string): Promise<string | undefined> {
+    return this.#reading(path, () => readFile(path, 'utf8'));
+  }
+
+  async syncFolder(path: string): Promise<void> {
+    await this.#attempt(path, async () => {
+      const folder: FileHandle = await open(path, 'r');
+      try {
+        await folder.sync();
+      } finally {
+        await folder.close();
+      }
+    });
+  }
+
+  async #reading<T>(path: string, read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read();
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+      throw new StillpointError('repository-unreadable', `Cannot read ${path}: ${explain(code)}.`, { cause: error });
+    }
+  }
+
+  async #attempt<T>(path: string, write: () => Promise<T>): Promise<T> {
+    try {
+      return await write();
+    } catch (error) {
+      throw await this.#explainWrite(path, error);
+    }
+  }
+
+  async #explainWrite(path: string, error: unknown): Promise<StillpointError> {
+    const code = errnoOf(error);
+    if (FULL.has(code)) {
+      const free = await this.free();
+      return new StillpointError(
+        'repository-full',
+        `The repository ${this.root} is full (${explain(code)}): ${free} bytes are free. It was writing ${path}.`,
+        { cause: error },
+      );
+    }
+    if (READ_ONLY.has(code)) {
+      return new StillpointError('repository-read-only', `Cannot write ${path}: ${explain(code)}.`, { cause: error });
+    }
+    return new StillpointError('repository-broken', `Cannot write ${path}: ${explain(code)}.`, { cause: error });
+  }
+}
+
+export const errnoOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : String(error);
+
+const WORDS: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space is left',
+  EDQUOT: 'the quota is used up',
+  EFBIG: 'the file system takes no file this large',
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission denied',
+  EPERM: 'not permitted',
+  EIO: 'the disk reports an error, EIO',
+};
+
+const explain = (code: string): string => WORDS[code] ?? code;

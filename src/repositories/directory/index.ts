@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { StillpointError } from '../../model/errors.ts';
+import type { BackupId } from '../../model/id.ts';
+import type { Leftover } from '../../model/leftover.ts';
+import type { Damage, Manifest, Verification } from '../../model/manifest.ts';
+import { now } from '../../model/time.ts';
+import type { Incoming, Reading, Repository } from '../repository.ts';
+import { seal, storedVerification, unseal } from '../stored-manifest.ts';
+import { Catalog, type Entry, MANIFEST, type Whole } from './catalog.ts';
+import { Disk } from './disk.ts';
+import type { Runner } from './holder.ts';
+import { begin, discard } from './incoming.ts';
+import { holders, lock, lockToRead } from './lock.ts';
+import { checkFile, openArtifact } from './reading.ts';
+
+export interface DirectoryOptions {
+  /** Make a repository where there is none. */
+  readonly create: boolean;
+  /** This process, so that others can tell whether it is alive. */
+  readonly runner: Runner;
+}
+
+const REPOSITORY = 'stillpoint.json';
+
+/** Opens the repository in a folder. Throws `repository-missing` | `repository-format` | `repository-unreadable`. */
+export async function openDirectoryRepository(path: string, options: DirectoryOptions): Promise<Repository> {
+  const disk = new Disk(resolve(path));
+  const file = join(disk.root, REPOSITORY);
+  const text = await disk.text(file);
+  if (text !== undefined) {
+    unseal(text, file);
+  } else if ((await disk.names(join(disk.root, 'backups'))).length > 0) {
+    throw new StillpointError('repository-missing', `${disk.root} holds backups, but its ${REPOSITORY} is missing.`, {
+      next: `Put ${REPOSITORY} back; that of any other repository of the same format will do.`,
+    });
+  } else if (options.create) {
+    await disk.makeFolder(disk.root);
+    await disk.write(file, [Buffer.from(seal({ format: 1, id: randomBytes(8).toString('hex'), created: now() }))]);
+  } else {
+    throw new StillpointError('repository-missing', `There is no repository in ${disk.root}.`);
+  }
+  return new DirectoryRepository(disk, options.runner);
+}
+
+class DirectoryRepository implements Repository {
+  readonly name: string;
+  readonly encrypted = false;
+  readonly #disk: Disk;
+  readonly #catalog: Catalog;
+  readonly #us: Runner;
+
+  constructor(disk: Disk, us: Runner) {
+    this.name = disk.root;
+    this.#disk = disk;
+    this.#catalog = new Catalog(disk);
+    this.#us = us;
+  }
+
+  free(): Promise<number> {
+    return this.#disk.free();
+  }
+
+  begin(job: string, id: BackupId): Promise<Incoming> {
+    return begin(this.#disk, this.#catalog, job, id, this.#us);
+  }
+
+  list() {
+    return this.#catalog.list();
+  }
+
+  damaged() {
+    return this.#catalog.damaged();
+  }
+
+  async manifest(name: string): Promise<Manifest> {
+    return (await this.#catalog.resolve(name)).stored.manifest;
+  }
+
+  async verifications(id: BackupId): Promise<readonly Verification[]> {
+    return this.#catalog.verifications(await this.#catalog.resolve(id));
+  }
+
+  async open(id: BackupId): Promise<Reading> {
+    const entry = await this.#catalog.entry(id);
+    const held = await lockToRead(this.#disk, this.#catalog.folderOf(entry.job), id, this.#us);
+    const { path, stored } = await this.#catalog.whole(entry);
+    return Object.assign(async (name: string) => openArtifact(path, stored.manifest, name), {
+      [Symbol.asyncDispose]: () => held[Symbol.asyncDispose](),
+    });
+  }
+
+  async locate(id: BackupId, file: string): Promise<string> {
+    return join((await this.#catalog.resolve(id)).path, file);
+  }
+
+  async *check(id: BackupId, signal: AbortSignal): AsyncGenerator<Damage> {
+    const entry = await this.#catalog.entry(id);
+    await using _ = await lockToRead(this.#disk, this.#catalog.folderOf(entry.job), id, this.#us);
+    yield* this.#check(entry, signal);
+  }
+
+  async record(id: BackupId, verification: Verification): Promise<void> {
+    const { path } = await this.#catalog.resolve(id);
+    const stamp = verification.at.replaceAll(/[-:.]/g, '');
+    const file = `verification-${stamp}-${randomBytes(3).toString('hex')}.json`;
+    await this.#disk.write(join(path, file), [Buffer.from(seal(storedVerification(id, verification)))]);
+  }
+
+  async remove(id: BackupId): Promise<void> {
+    const { job, path } = await this.#catalog.entry(id);
+    await using _ = await lock(this.#disk, this.#catalog.folderOf(job), 'remove', id, this.#us);
+    await discard(this.#disk, path);
+  }
+
+  async *leftovers(): AsyncGenerator<Leftover> {
+    for (const job of await this.#catalog.jobs()) yield* this.#leftoversOf(job);
+  }
+
+  async *#check(entry: Entry, signal: AbortSignal): AsyncGenerator<Damage> {
+    let whole: Whole;
+    try {
+      whole = await this.#catalog.whole(entry);
+    } catch (error) {
+      if (!(error instanceof StillpointError && error.code === 'damaged')) throw error;
+      yield { file: MANIFEST, text: error.message };
+      return;
+    }
+    for (const file of whole.stored.files) {
+      const damage = await checkFile(entry.path, file, signal);
+      if (damage !== undefined) yield damage;
+    }
+    for await (const { where, text } of this.#catalog.damagedVerifications(entry)) {
+      yield { file: basename(where), text };
+    }
+  }
+
+  async *#leftoversOf(job: string): AsyncGenerator<Leftover> {
+    const folder = this.#catalog.folderOf(job);
+    const locks = await holders(this.#disk, folder, this.#us);
+    for (const { file, id } of locks.filter(({ dead }) => dead)) {
+      yield {
+        run: id,
+        kind: 'repository lock',
+        what: `lock of a dead run in ${file}`,
+        holds: false,
+        remove: () => rm(file, { force: true }),
+      };
+    }
+    const busy = new Set(locks.filter(({ dead, purpose }) => !dead && purpose !== 'read').map(({ id }) => id));
+    for await (const { id, path } of this.#catalog.entriesOf(job)) {
+      if (busy.has(id) || (await this.#disk.names(path)).includes(MANIFEST)) continue;
+      yield {
+        run: id,
+        kind: 'partial backup',
+        what: `folder ${path} of a run that did not end`,
+        holds: false,
+        remove: () => this.#removePartial(job, id, path),
+      };
+    }
+  }
+
+  async #removePartial(job: string, id: BackupId, path: string): Promise<void> {
+    await using _ = await lock(this.#disk, this.#catalog.folderOf(job), 'remove', id, this.#us);
+    if (!(await this.#disk.names(path)).includes(MANIFEST)) await this.#disk.removeFolder(path);
+  }
+}

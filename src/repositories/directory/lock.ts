@@ -1,0 +1,176 @@
+import { randomBytes } from 'node:crypto';
+import { rm, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StillpointError } from '../../model/errors.ts';
+import type { BackupId } from '../../model/id.ts';
+import { type Disk, errnoOf } from './disk.ts';
+import { liveness, pidNamespace, type Runner } from './holder.ts';
+
+/**
+ * A lock is an empty file in the job's folder, with everything about its holder in its name: it appears whole, needs no
+ * byte of a full disk, and two contenders never write the same name. Each makes its own and then looks for others; both
+ * may step back and try again, but never both go on. Nobody takes over a file: dead ones are ignored and removed.
+ */
+export interface Lock extends AsyncDisposable {
+  /** Throws `repository-locked` if others took this process for dead, such as after the machine slept. */
+  assertHeld(): Promise<void>;
+}
+
+/** `backup` and `remove` exclude each other in a job; `read` and `remove` exclude each other in a backup. */
+export type Purpose = 'backup' | 'remove' | 'read';
+
+export interface Holder extends Runner {
+  readonly file: string;
+  readonly purpose: Purpose;
+  readonly id: BackupId;
+  readonly namespace: string;
+}
+
+/** A holder touches its lock this often. */
+const REFRESH = 60_000;
+/** A holder on another machine that has not for this long is dead. */
+const SILENCE = 10 * 60_000;
+const TRIES = 4;
+
+const PREFIX = '.lock';
+
+export async function lock(disk: Disk, folder: string, purpose: Purpose, id: BackupId, us: Runner): Promise<Lock> {
+  for (let left = TRIES; ; left -= 1) {
+    const path = join(folder, nameOf(purpose, id, us));
+    await disk.create(path);
+    const other = await conflicting(disk, folder, path, purpose, id, us);
+    if (other === undefined) return held(path);
+    await rm(path, { force: true });
+    if (left === 1) throw locked(other, purpose);
+    // Two that saw each other step back for different times.
+    await sleep(20 + Math.random() * 80);
+  }
+}
+
+/** The same for reading: where nothing can be written, nothing can be removed either, so no lock is needed. */
+export async function lockToRead(disk: Disk, folder: string, id: BackupId, us: Runner): Promise<Lock> {
+  try {
+    return await lock(disk, folder, 'read', id, us);
+  } catch (error) {
+    if (!(error instanceof StillpointError && error.code === 'repository-read-only')) throw error;
+    return { assertHeld: async () => {}, [Symbol.asyncDispose]: async () => {} };
+  }
+}
+
+/** Locks in the job's folder, each with whether its holder still works. */
+export async function holders(
+  disk: Disk,
+  folder: string,
+  us: Runner,
+): Promise<readonly (Holder & { readonly dead: boolean })[]> {
+  const all = [];
+  for (const file of await disk.names(folder)) {
+    const holder = holderOf(folder, file);
+    if (holder !== undefined) all.push({ ...holder, dead: await isDead(holder, us) });
+  }
+  return all;
+}
+
+async function conflicting(
+  disk: Disk,
+  folder: string,
+  ours: string,
+  purpose: Purpose,
+  id: BackupId,
+  us: Runner,
+): Promise<Holder | undefined> {
+  for (const other of await holders(disk, folder, us)) {
+    if (other.file === ours || !exclude(purpose, id, other)) continue;
+    if (!other.dead) return other;
+    await rm(other.file, { force: true });
+  }
+  return undefined;
+}
+
+function exclude(purpose: Purpose, id: BackupId, other: Holder): boolean {
+  if (purpose !== 'read' && other.purpose !== 'read') return true;
+  return id === other.id && [purpose, other.purpose].includes('read') && [purpose, other.purpose].includes('remove');
+}
+
+function held(path: string): Lock {
+  const refresh = setInterval(async () => {
+    const at = new Date();
+    // A lock that is gone is noticed by assertHeld; a disk that is gone, by the next write.
+    await utimes(path, at, at).catch(() => {});
+  }, REFRESH);
+  refresh.unref();
+  return {
+    async assertHeld() {
+      if ((await ageOf(path)) !== undefined) return;
+      throw new StillpointError('repository-locked', `The lock ${path} was taken away: this run was taken for dead.`, {
+        meaning: 'No backup was made. Writes flow; earlier backups are untouched.',
+        next: 'Did this machine sleep, or was its clock set? Run it again.',
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      clearInterval(refresh);
+      await rm(path, { force: true });
+    },
+  };
+}
+
+async function isDead(holder: Holder, us: Runner): Promise<boolean> {
+  const state = liveness(holder, { ...us, host: hostInName(us.host) });
+  if (state !== 'unknown') return state === 'dead';
+  const age = await ageOf(holder.file);
+  return age === undefined || age > SILENCE;
+}
+
+/** Milliseconds since the holder last touched its lock; undefined for one that is gone. */
+async function ageOf(file: string): Promise<number | undefined> {
+  try {
+    return Date.now() - (await stat(file)).mtimeMs;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+const nameOf = (purpose: Purpose, id: BackupId, us: Runner): string =>
+  [
+    PREFIX,
+    purpose,
+    id,
+    us.pid,
+    us.processStart,
+    us.bootId,
+    pidNamespace(),
+    randomBytes(4).toString('hex'),
+    hostInName(us.host),
+  ].join('~');
+
+const hostInName = (host: string): string => host.replaceAll(/[^A-Za-z0-9.-]/g, '_').slice(0, 80);
+
+function holderOf(folder: string, file: string): Holder | undefined {
+  const [prefix, purpose, id, pid, processStart, bootId, namespace, nonce, host] = file.split('~');
+  if (prefix !== PREFIX || !isPurpose(purpose) || nonce === undefined || host === undefined) return undefined;
+  if (id === undefined || processStart === undefined || bootId === undefined || namespace === undefined)
+    return undefined;
+  return { file: join(folder, file), purpose, id, pid: Number(pid), processStart, bootId, namespace, host };
+}
+
+const isPurpose = (text: string | undefined): text is Purpose =>
+  text === 'backup' || text === 'remove' || text === 'read';
+
+const DOING = {
+  backup: 'backing up the same job',
+  remove: 'removing a backup of this job',
+  read: 'reading this backup',
+};
+
+const locked = (other: Holder, purpose: Purpose): StillpointError =>
+  new StillpointError(
+    'repository-locked',
+    `Process ${other.pid} on ${other.host} is ${DOING[other.purpose]} (${other.id}), so this run cannot ${purpose} it now.`,
+    {
+      next:
+        `Wait until it has ended. A dead process's lock is removed by itself: at once on ${other.host}, ` +
+        `after ${SILENCE / 60_000} minutes elsewhere.`,
+    },
+  );

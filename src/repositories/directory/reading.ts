@@ -1,0 +1,61 @@
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { messageOf, StillpointError } from '../../model/errors.ts';
+import type { Artifact, Damage, Manifest } from '../../model/manifest.ts';
+import { Meter } from '../codec/meter.ts';
+import { decompress } from '../codec/zstd.ts';
+import { artifactsOf, damaged } from '../stored-manifest.ts';
+import { errnoOf } from './disk.ts';
+
+const CHUNK = 1024 * 1024;
+
+const storedBytes = (path: string): AsyncIterable<Buffer> => createReadStream(path, { highWaterMark: CHUNK });
+
+/** The plain bytes of one artifact of the backup in `folder`. */
+export function openArtifact(folder: string, manifest: Manifest, name: string): Readable {
+  const artifact = artifactsOf(manifest).find((one) => one.name === name);
+  if (artifact === undefined) {
+    throw new StillpointError('backup-not-found', `Backup ${manifest.id} has no artifact '${name}'.`, {
+      next: `stillpoint show ${manifest.id}`,
+    });
+  }
+  return Readable.from(plainBytes(join(folder, artifact.file), artifact), { objectMode: false, highWaterMark: CHUNK });
+}
+
+async function* plainBytes(path: string, artifact: Artifact): AsyncGenerator<Buffer> {
+  const read = new Meter();
+  try {
+    yield* read.through(decompress(storedBytes(path)));
+  } catch (error) {
+    throw damaged(path, reasonOf(error), error);
+  }
+  if (read.bytes !== artifact.plainBytes) {
+    throw damaged(path, `it gives ${read.bytes} plain bytes, ${artifact.plainBytes} were stored`);
+  }
+  if (read.sha256() !== artifact.plainSha256) throw damaged(path, 'its plain bytes do not match their SHA-256');
+}
+
+/** Compares one stored file with what the manifest says of it; undefined when it is the same. */
+export async function checkFile(
+  folder: string,
+  expected: Pick<Artifact, 'file' | 'storedBytes' | 'storedSha256'>,
+  signal: AbortSignal,
+): Promise<Damage | undefined> {
+  const { file } = expected;
+  const read = new Meter();
+  try {
+    for await (const _ of read.through(storedBytes(join(folder, file)))) signal.throwIfAborted();
+  } catch (error) {
+    signal.throwIfAborted();
+    return { file, text: reasonOf(error) };
+  }
+  if (read.bytes !== expected.storedBytes) {
+    return { file, text: `has ${read.bytes} bytes, ${expected.storedBytes} were stored` };
+  }
+  return read.sha256() === expected.storedSha256
+    ? undefined
+    : { file, text: 'has other bytes than were stored: its SHA-256 differs' };
+}
+
+const reasonOf = (error: unknown): string => (errnoOf(error) === 'ENOENT' ? 'it is missing' : messageOf(error));
