@@ -8,7 +8,6 @@ import type { Open } from '../repositories/repository.ts';
 import type { Instance, Target, Twin } from '../runtimes/runtime.ts';
 import type { StorageOffer } from '../snapshots/snapshotter.ts';
 import type { Capture } from './capture.ts';
-import type { Recipe } from './recipe.ts';
 
 /** Speaks one database; knows nothing of Docker, btrfs or object storage. */
 export interface Engine {
@@ -28,9 +27,9 @@ export interface Engine {
    * Puts the files of a physical backup into an empty target, tablespaces below it, with what a server needs to recover
    * to exactly `source.position`, quarantined. Starts nothing. Throws `damaged`, `restore-failed`.
    */
-  restoreFiles(source: SourceRecord, open: Open, target: Target, recipe: Recipe): Promise<void>;
+  restoreFiles(source: SourceRecord, open: Open, target: Target): Promise<void>;
   /** Fills the twin, starts it quarantined, recovers to exactly `source.position`, reads that position back. Throws `restore-failed` with the server's own words. */
-  restore(source: SourceRecord, open: Open, into: Twin, recipe: Recipe): Promise<Login>;
+  restore(source: SourceRecord, open: Open, into: Twin): Promise<Login>;
   /** Yields nothing when `at` holds exactly what was fingerprinted; returns what it compared. Only reads. */
   compare(at: Instance, login: Login, source: SourceRecord, open: Open): AsyncGenerator<Difference, Compared>;
   /** Sessions, slots, locks and pauses that carry a run id, of any run. Removing one ends it on the server. */

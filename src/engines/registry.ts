@@ -8,15 +8,6 @@ const loaders: Readonly<Record<string, () => Promise<Engine>>> = {
 
 export const engineNames: readonly string[] = Object.keys(loaders);
 
-/** The engines that speak each URL scheme. */
-export const engineOfScheme: Readonly<Record<string, string>> = {
-  postgres: 'postgresql',
-  mysql: 'mysql',
-  mariadb: 'mariadb',
-  mongodb: 'mongodb',
-  redis: 'redis',
-};
-
 export async function loadEngine(name: string): Promise<Engine> {
   const load = loaders[name];
   if (!load) throw new StillpointError('usage', `There is no engine '${name}'; there are: ${engineNames.join(', ')}.`);

@@ -13,21 +13,21 @@ export interface Owner {
 
 /** Extracts a tar below `root`. Entries that would land outside it are refused: a backup is input, too. */
 export async function extractTar(tar: Readable, root: string, owner: Owner | undefined): Promise<void> {
+  await makeFolder(root, 0o700, owner);
   const out = untar();
   const work = (async () => {
     for await (const entry of out) {
       const { name, type, mode = 0o600, linkname } = entry.header;
       const path = inside(root, name);
       if (type === 'directory') {
-        await mkdir(path, { recursive: true, mode });
-        if (owner) await chown(path, owner.uid, owner.gid);
+        await makeFolder(path, mode, owner);
         entry.resume();
       } else if (type === 'symlink') {
         await symlink(linkname ?? '', path);
         if (owner) await lchown(path, owner.uid, owner.gid);
         entry.resume();
       } else if (type === 'file') {
-        await mkdir(dirname(path), { recursive: true });
+        await makeFolder(dirname(path), 0o700, owner);
         const handle = await open(path, 'w', mode);
         try {
           for await (const chunk of entry) await handle.write(chunk as Buffer);
@@ -44,6 +44,13 @@ export async function extractTar(tar: Readable, root: string, owner: Owner | und
     }
   })();
   await Promise.all([pipeline(tar, out), work]);
+}
+
+/** Makes what is missing of a path; what exists is left as it is, but for its mode being set when the archive names it. */
+async function makeFolder(path: string, mode: number, owner: Owner | undefined): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode });
+  if (first === undefined || !owner) return;
+  for (let at = path; at.length >= first.length; at = dirname(at)) await chown(at, owner.uid, owner.gid);
 }
 
 function inside(root: string, name: string): string {

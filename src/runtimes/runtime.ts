@@ -61,8 +61,8 @@ export interface Process extends AsyncDisposable {
 export interface Target {
   /** The empty folder as the server will see it. */
   readonly root: string;
-  /** Extracts a tar below `root`; entries and links that lead out of it are refused. */
-  write(tar: Readable): Promise<void>;
+  /** Extracts a tar below `root`, or below a folder of it; entries that lead out of it are refused. */
+  write(tar: Readable, folder?: string): Promise<void>;
 }
 
 /** A stopped copy of a source, to restore into. */

@@ -137,6 +137,6 @@ async function addFile(
     at += bytesRead;
     if (!sink.write(buffer.subarray(0, bytesRead))) await Promise.race([once(sink, 'drain'), done.promise]);
   }
-  sink.end();
+  sink.end(undefined);
   await done.promise;
 }

@@ -81,19 +81,19 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
     "SET statement_timeout = '5s'; SET default_transaction_read_only = on; SET search_path = pg_catalog",
   );
   const [cluster] = await session.query(CLUSTER);
-  const major = Number(cluster?.['major']);
+  const major = Number(cluster?.major);
   const settingRows = await session.query(
     `SELECT name, setting FROM pg_settings WHERE name IN (${SETTINGS.map((it) => `'${it}'`).join(', ')})`,
   );
   const settings: Record<string, string> = Object.fromEntries(
-    settingRows.map((row) => [row['name'] ?? '', row['setting'] ?? '']),
+    settingRows.map((row) => [row.name ?? '', row.setting ?? '']),
   );
-  settings['bootstrap_superuser'] = cluster?.['bootstrap'] ?? 'postgres';
+  settings.bootstrap_superuser = cluster?.bootstrap ?? 'postgres';
   const programs = await session.query("SELECT setting FROM pg_config WHERE name = 'BINDIR'").catch(() => []);
-  if (programs[0]?.['setting']) settings['programs'] = programs[0]['setting'];
+  if (programs[0]?.setting) settings.programs = programs[0].setting;
 
   const databases = (await session.query('SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname')).map(
-    (row) => row['datname'] ?? '',
+    (row) => row.datname ?? '',
   );
   const [size] = await session.query('SELECT sum(pg_database_size(oid)) AS bytes FROM pg_database');
   const tablespaces = await session.query(
@@ -108,37 +108,37 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
     }
   }
 
-  const superuser = cluster?.['rolsuper'] === 't';
+  const superuser = cluster?.rolsuper === 't';
   const privileges = [
     ...(superuser ? ['SUPERUSER'] : []),
-    ...(cluster?.['rolreplication'] === 't' ? ['REPLICATION'] : []),
-    ...(cluster?.['rolbypassrls'] === 't' ? ['BYPASSRLS'] : []),
+    ...(cluster?.rolreplication === 't' ? ['REPLICATION'] : []),
+    ...(cluster?.rolbypassrls === 't' ? ['BYPASSRLS'] : []),
   ];
   const blockers: Blocker[] = [];
   const block = (code: string, text: string, ...methods: Method[]): void => void blockers.push({ code, text, methods });
 
-  if (cluster?.['role'] === 'standby')
+  if (cluster?.role === 'standby')
     block(
       'standby',
       'this is a standby: a restore point cannot be set and its primary keeps committing; back up the primary',
       'copy',
     );
-  if (settings['wal_level'] === 'minimal')
+  if (settings.wal_level === 'minimal')
     block('wal-level', 'wal_level is minimal: the log cannot carry an online backup; set it to replica', 'copy');
-  if (settings['full_page_writes'] === 'off')
+  if (settings.full_page_writes === 'off')
     block(
       'full-page-writes',
       'full_page_writes is off: files copied while they change cannot be repaired from the log',
       'copy',
     );
-  if (Number(settings['max_replication_slots']) <= Number(cluster?.['slots'])) {
+  if (Number(settings.max_replication_slots) <= Number(cluster?.slots)) {
     block(
       'no-slot',
-      `all ${settings['max_replication_slots']} replication slots are taken: the log cannot be pinned; raise max_replication_slots`,
+      `all ${settings.max_replication_slots} replication slots are taken: the log cannot be pinned; raise max_replication_slots`,
       'copy',
     );
   }
-  if (!superuser && cluster?.['rolreplication'] !== 't')
+  if (!superuser && cluster?.rolreplication !== 't')
     block('privilege', `${login.user} has no REPLICATION privilege, which the slot needs`, 'copy');
   const calls = backupFunctions(major)
     .map((it) => `'${it}'`)
@@ -147,7 +147,7 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
     `SELECT f FROM unnest(ARRAY[${calls}]) f WHERE NOT has_function_privilege(f, 'execute')`,
   );
   if (denied.length > 0)
-    block('privilege', `${login.user} may not call ${denied.map((row) => row['f']).join(', ')}`, 'copy');
+    block('privilege', `${login.user} may not call ${denied.map((row) => row.f).join(', ')}`, 'copy');
   for (const count of counts) {
     if (count.unreadable > 0) {
       block(
@@ -165,23 +165,23 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
       );
     }
   }
-  if (Number(cluster?.['prepared']) > 0)
+  if (Number(cluster?.prepared) > 0)
     block(
       'prepared-transaction',
-      `a prepared transaction holds locks until it is committed or rolled back: ${cluster?.['gids']}`,
+      `a prepared transaction holds locks until it is committed or rolled back: ${cluster?.gids}`,
       'copy',
     );
   for (const row of await session.query(WRITERS)) {
     block(
       'open-writer',
-      `session ${row['pid']} (${row['usename']}, ${row['application_name'] || 'no name'}) has an open transaction that wrote, for ${row['seconds']} s: ${row['query']}`,
+      `session ${row.pid} (${row.usename}, ${row.application_name || 'no name'}) has an open transaction that wrote, for ${row.seconds} s: ${row.query}`,
       'copy',
     );
   }
   const tables = counts.reduce((sum, it) => sum + it.tables, 0);
   const capacity =
-    Number(settings['max_locks_per_transaction']) *
-    (Number(settings['max_connections']) + Number(settings['max_prepared_transactions']));
+    Number(settings.max_locks_per_transaction) *
+    (Number(settings.max_connections) + Number(settings.max_prepared_transactions));
   if (tables > capacity / 2)
     block(
       'lock-table',
@@ -189,7 +189,7 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
       'copy',
     );
 
-  const data = settings['data_directory'];
+  const data = settings.data_directory;
   if (data === undefined)
     block('privilege', `${login.user} may not see data_directory (pg_read_all_settings)`, 'copy', 'snapshot');
   else {
@@ -198,15 +198,15 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
   }
   return {
     engine: 'postgresql',
-    version: (cluster?.['version'] ?? '').split(' ')[0] ?? '',
+    version: (cluster?.version ?? '').split(' ')[0] ?? '',
     major,
-    serverId: cluster?.['system'] ?? '',
-    role: cluster?.['role'] === 'standby' ? 'standby' : 'primary',
-    dataBytes: Number(size?.['bytes'] ?? 0),
+    serverId: cluster?.system ?? '',
+    role: cluster?.role === 'standby' ? 'standby' : 'primary',
+    dataBytes: Number(size?.bytes ?? 0),
     paths: {
       data: data ?? '',
       log: data === undefined ? '' : `${data}/pg_wal`,
-      more: tablespaces.map((row) => row['path'] ?? ''),
+      more: tablespaces.map((row) => row.path ?? ''),
     },
     databases,
     tables,
@@ -223,7 +223,7 @@ async function filesOutOfReach(at: Instance, session: Session, data: string): Pr
     const files = await at.files(data);
     // Line 3 of postmaster.pid is the start time: another server's folder of the same name has another.
     const started = (await files.read('postmaster.pid')).toString('utf8').split('\n')[2];
-    if (Math.abs(Number(started) - Number(start?.['started'])) <= 1) return undefined;
+    if (Math.abs(Number(started) - Number(start?.started)) <= 1) return undefined;
     return `${data} on this machine belongs to another server`;
   } catch (cause) {
     return `the files in ${data} cannot be read from here: ${messageOf(cause)}`;

@@ -55,8 +55,8 @@ export async function openSession(
   const [self] = await query('SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()');
   return {
     database,
-    pid: Number(self?.['pid']),
-    name: `pid ${self?.['pid']} since ${self?.['backend_start']}`,
+    pid: Number(self?.pid),
+    name: `pid ${self?.pid} since ${self?.backend_start}`,
     lost: ended.signal,
     query,
     async [Symbol.asyncDispose]() {

@@ -26,11 +26,11 @@ export async function countTables(session: Session): Promise<TableCount> {
           ${USER_TABLES}) t`);
   return {
     database: session.database,
-    tables: Number(row?.['tables']),
-    unreadable: Number(row?.['unreadable']),
-    firstUnreadable: row?.['unread'] ?? '',
-    unlockable: Number(row?.['unlockable']),
-    firstUnlockable: row?.['unlock'] ?? '',
+    tables: Number(row?.tables),
+    unreadable: Number(row?.unreadable),
+    firstUnreadable: row?.unread ?? '',
+    unlockable: Number(row?.unlockable),
+    firstUnlockable: row?.unlock ?? '',
   };
 }
 
@@ -38,7 +38,7 @@ export async function countTables(session: Session): Promise<TableCount> {
 export async function tablesToLock(session: Session): Promise<{ readonly list: string; readonly count: number }> {
   const rows = await session.query(`SELECT n.nspname AS schema, c.relname AS name ${USER_TABLES} ORDER BY c.oid`);
   return {
-    list: rows.map((row) => `ONLY ${quoteName(row['schema'] ?? '', row['name'] ?? '')}`).join(', '),
+    list: rows.map((row) => `ONLY ${quoteName(row.schema ?? '', row.name ?? '')}`).join(', '),
     count: rows.length,
   };
 }

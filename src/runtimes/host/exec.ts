@@ -12,7 +12,7 @@ export const execOnHost: Instance['exec'] = async (argv, how): Promise<Process> 
   );
   const child = spawn(program, rest, {
     detached: true,
-    env: { PATH: process.env['PATH'], ...env },
+    env: { PATH: process.env.PATH, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   await once(child, 'spawn').catch((cause: unknown) => {

@@ -46,7 +46,7 @@ export async function hostTwin(definition: Definition, run: RunId, parent: strin
     dial: (to) => dialHost('socket' in to ? { path: to.socket } : { host: '127.0.0.1', port: to.port }, ref),
     exec: ([program = '', ...rest], how) => execOnHost([join(programs, program), ...rest], how),
     files: async (path) => treeOf(path),
-    write: (tar) => extractTar(tar, root, owner),
+    write: (tar, folder = '') => extractTar(tar, join(root, folder), owner),
     log: async () => readFile(logFile, 'utf8').catch(() => ''),
     async start([program = '', ...rest]) {
       const out = openSync(logFile, 'a', 0o600);
@@ -76,8 +76,8 @@ export async function hostTwin(definition: Definition, run: RunId, parent: strin
 /** Only root can become another user; anybody else runs the twin as they are. */
 function ownerFor(definition: Definition): Owner | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  const uid = Number(definition['uid']);
-  const gid = Number(definition['gid']);
+  const uid = Number(definition.uid);
+  const gid = Number(definition.gid);
   if (!Number.isInteger(uid) || uid === 0)
     throw new StillpointError(
       'restore-failed',
@@ -87,7 +87,7 @@ function ownerFor(definition: Definition): Owner | undefined {
 }
 
 async function findPrograms(definition: Definition): Promise<string> {
-  const recorded = definition['programs'];
+  const recorded = definition.programs;
   if (typeof recorded === 'string' && (await stat(recorded).catch(() => undefined))?.isDirectory()) {
     await access(recorded);
     return recorded;

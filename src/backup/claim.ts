@@ -1,0 +1,71 @@
+import type { Captured } from '../engines/capture.ts';
+import { StillpointError } from '../model/errors.ts';
+import type { Reason } from '../model/level.ts';
+import type { Manifest, SourceRecord } from '../model/manifest.ts';
+import type { Plan, SourcePlan } from '../model/plan.ts';
+import type { Instant } from '../model/time.ts';
+import type { Window } from './window.ts';
+
+/** Pure: evidence in, claims with their reasons out. */
+export function claim(
+  plan: Plan,
+  window: Window,
+  captured: Readonly<Record<string, Captured>>,
+  run: { readonly tool: string; readonly started: Instant; readonly ended: Instant },
+): Manifest {
+  const { positions: _, reasons: __, ...record } = window;
+  return {
+    format: 1,
+    id: plan.id,
+    job: plan.job,
+    tool: run.tool,
+    started: run.started,
+    ended: run.ended,
+    plan,
+    window: record,
+    coordination: coordinationOf(plan, window),
+    sources: plan.sources.map((source) => recordOf(source, captured[source.name], window)),
+  };
+}
+
+function recordOf(plan: SourcePlan, captured: Captured | undefined, window: Window): SourceRecord {
+  if (!captured) throw new StillpointError('internal', `The source ${plan.name} was not finished.`);
+  const { name, ref, engine, version, method, database, recipe, level, facts } = plan;
+  return {
+    name,
+    ref,
+    engine,
+    version,
+    serverId: facts.serverId,
+    method,
+    ...(database === undefined ? {} : { database }),
+    recipe,
+    level,
+    ...captured,
+    reasons: [...evidenceOf(name, window), ...captured.reasons, ...(window.reasons[name] ?? [])],
+  };
+}
+
+/** A claim carries its evidence. */
+function evidenceOf(name: string, window: Window): readonly Reason[] {
+  const hold = window.held[name];
+  if (!hold) return [{ code: 'unheld', text: 'writes were not held' }];
+  const text = `held ${Math.round(hold.held.millis)} ms by ${hold.session}; ${hold.unbroken ? 'the transaction snapshot did not change' : 'the hold is not proven'}`;
+  return [{ code: hold.unbroken ? 'held' : 'hold-unproven', text }];
+}
+
+/** One instant: held before the first cut, until after the last, all of it proven. One source alone needs no coordination. */
+function coordinationOf(plan: Plan, window: Window): Manifest['coordination'] {
+  const cuts = Object.values(window.cut);
+  const skew = cuts.length === 0 ? 0 : Math.max(...cuts.map((it) => it.end)) - Math.min(...cuts.map((it) => it.start));
+  if (plan.consistency === 'independent') return { claimed: plan.sources.length === 1, skew, reasons: [] };
+  const reasons = plan.hold.flatMap((name) => {
+    const hold = window.held[name];
+    if (hold?.unbroken) return [];
+    return [...(hold?.reasons ?? []), ...(window.reasons[name] ?? [])].map((it) => ({
+      ...it,
+      text: `${name}: ${it.text}`,
+    }));
+  });
+  return { claimed: reasons.length === 0, skew, reasons };
+}

@@ -1,0 +1,107 @@
+import { statementsFor } from '../engines/recipe.ts';
+import { StillpointError } from '../model/errors.ts';
+import type { Offer } from '../model/facts.ts';
+import type { BackupId } from '../model/id.ts';
+import type { Need, Plan, SourcePlan, Step } from '../model/plan.ts';
+import { formatRef } from '../model/ref.ts';
+import type { Millis } from '../model/time.ts';
+import type { Gathered, GatheredSource } from './gather.ts';
+import { STEPS } from './steps.ts';
+
+/** Pure: facts, recipe and configuration in, data out. Throws `method-impossible` | `privilege` | `preflight` with every reason. */
+export function makePlan({ job, sources }: Gathered, id: BackupId): Plan {
+  const planned = sources.map(planSource);
+  const coordinated = job.coordinate && planned.length > 1;
+  return {
+    format: 1,
+    id,
+    job: job.job,
+    sources: planned,
+    consistency: coordinated ? 'coordinated' : 'independent',
+    holdLimit: job.holdLimit,
+    onOverrun: job.onOverrun,
+    hold: planned.map((it) => it.name),
+    cuts: planned.map((it) => ({ source: it.name })),
+    steps: stepsOf(planned, job.holdLimit),
+  };
+}
+
+function planSource(source: GatheredSource): SourcePlan {
+  const { request, engine, facts, recipe } = source;
+  const offer = choose(source);
+  return {
+    name: request.name,
+    ref: formatRef(request.ref),
+    engine: engine.name,
+    version: facts.version,
+    method: offer.method,
+    ...(request.ref.database === undefined ? {} : { database: request.ref.database }),
+    statements: statementsFor(recipe.data, offer.method, facts.major),
+    recipe: { name: recipe.data.engine, sha256: recipe.sha256 },
+    level: offer.level,
+    reasons: offer.reasons,
+    needs: needsOf(source, offer),
+    facts,
+  };
+}
+
+/** The method asked for, or the best that is possible. */
+function choose({ request, offers, facts }: GatheredSource): Offer {
+  const wanted = request.method ? offers.find((it) => it.method === request.method) : offers.find((it) => it.possible);
+  const where = formatRef(request.ref);
+  if (wanted?.possible) {
+    if (request.ref.database !== undefined && wanted.method !== 'dump') {
+      throw new StillpointError(
+        'method-impossible',
+        `${where} names one database, and the method ${wanted.method} backs up whole servers only.`,
+        {
+          next: `Leave out #${request.ref.database}, or use --method dump.`,
+        },
+      );
+    }
+    return wanted;
+  }
+  const tried = wanted ? [wanted] : offers;
+  const reasons = tried.flatMap((it) => it.reasons.map((reason) => `${it.method}: ${reason.text}`));
+  const why =
+    reasons.length > 0 ? reasons.join('; ') : `${facts.engine} has no method ${request.method} in this version`;
+  const onlyPrivileges =
+    tried.length > 0 &&
+    tried.every((it) => it.reasons.length > 0 && it.reasons.every((reason) => reason.code === 'privilege'));
+  const inTheWay = tried.some((it) => it.reasons.some((reason) => PASSING.has(reason.code)));
+  throw new StillpointError(
+    onlyPrivileges ? 'privilege' : inTheWay ? 'preflight' : 'method-impossible',
+    `${where} cannot be backed up: ${why}.`,
+  );
+}
+
+/** Reasons that go away by waiting or by ending a session. */
+const PASSING = new Set(['open-writer', 'prepared-transaction']);
+
+function needsOf({ facts, login }: GatheredSource, offer: Offer): readonly Need[] {
+  return [
+    { what: 'privileges', met: true, detail: `${login.user}: ${facts.privileges.join(', ') || 'granted singly'}` },
+    { what: 'locks', met: true, detail: `${facts.tables} tables in ${facts.databases.length} databases` },
+    { what: 'space', met: true, detail: `at most ${facts.dataBytes} bytes before compression, by ${offer.method}` },
+  ];
+}
+
+/** The same plan told to people, in the order in which it happens. */
+function stepsOf(sources: readonly SourcePlan[], holdLimit: Millis): readonly Step[] {
+  return (['prepare', 'window', 'finish'] as const).flatMap((phase) =>
+    sources.flatMap((source) =>
+      (STEPS[source.method] ?? [])
+        .filter((it) => it.phase === phase)
+        .map((it) => {
+          const statement = it.statement === undefined ? undefined : source.statements[it.statement];
+          return {
+            phase,
+            source: source.name,
+            what: it.what,
+            ...(statement === undefined ? {} : { statement }),
+            ...(it.blocks === undefined ? {} : { blocks: it.blocks, limit: holdLimit }),
+          };
+        }),
+    ),
+  );
+}

@@ -1,0 +1,36 @@
+import type { Manifest } from '../model/manifest.ts';
+import type { Plan } from '../model/plan.ts';
+import { now } from '../model/time.ts';
+import type { Repository } from '../repositories/repository.ts';
+import { claim } from './claim.ts';
+import { finishAll } from './finish.ts';
+import type { Gathered } from './gather.ts';
+import { openAll, prepareAll } from './prepare.ts';
+import { checkRoom, tellSaved, tellStarted } from './tell.ts';
+import { cutTogether } from './window.ts';
+import type { World } from './world.ts';
+
+/**
+ * One backup, from plan to manifest. However it ends, writes flow afterwards and nothing of it is left on the servers;
+ * without the manifest, written last, nothing of it is left in the repository either.
+ */
+export async function runBackup(
+  world: World,
+  plan: Plan,
+  gathered: Gathered,
+  repository: Repository,
+  signal: AbortSignal,
+): Promise<Manifest> {
+  const clock = tellStarted(world.emit, plan, repository);
+  await using _entry = await world.journal.begin({ run: plan.id, command: 'backup', sources: plan.sources });
+  await using backup = await repository.begin(plan.job, plan.id);
+  await checkRoom(world.emit, plan, repository, clock);
+  await using captures = await openAll(world, plan, gathered, backup.put, signal);
+  await prepareAll(captures);
+  const window = await cutTogether(captures, plan, world.emit, signal);
+  const sources = await finishAll(captures, window);
+  const manifest = claim(plan, window, sources, { tool: world.tool, started: clock.started, ended: now() });
+  await backup.commit(manifest);
+  tellSaved(world.emit, manifest, repository, clock);
+  return manifest;
+}

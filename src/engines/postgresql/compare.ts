@@ -1,0 +1,86 @@
+import { createInterface } from 'node:readline';
+import type { Difference, SourceRecord } from '../../model/manifest.ts';
+import type { Login } from '../../model/secret.ts';
+import type { Open } from '../../repositories/repository.ts';
+import type { Instance } from '../../runtimes/runtime.ts';
+import type { Compared } from '../engine.ts';
+import { type Print, prints } from './fingerprint.ts';
+import { openSession, type Session } from './session.ts';
+
+/** Reads the same fingerprint from `at` and compares it, line by line, with the stored one. */
+export async function* compare(
+  at: Instance,
+  login: Login,
+  source: SourceRecord,
+  open: Open,
+): AsyncGenerator<Difference, Compared> {
+  const expected = await readPrints(open, source.fingerprint);
+  await using stack = new AsyncDisposableStack();
+  const first = stack.use(await openSession(at, login, 'stillpoint/compare'));
+  const databases = await first.query('SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname');
+  const sessions: Session[] = [];
+  for (const row of databases)
+    sessions.push(stack.use(await openSession(at, login, 'stillpoint/compare', row.datname ?? '')));
+  const compared = { tables: 0, rows: 0, objects: 0 };
+  for await (const print of prints(sessions, [])) {
+    const key = keyOf(print);
+    const before = expected.get(key);
+    expected.delete(key);
+    if ('rows' in print) {
+      compared.tables++;
+      compared.rows += print.rows;
+    } else compared.objects++;
+    const text = before === undefined ? 'is in the restored copy but was not there at the cut' : differ(before, print);
+    if (text !== undefined) yield { source: source.name, kind: print.kind, name: nameOf(print), text };
+  }
+  for (const missing of expected.values()) {
+    yield { source: source.name, kind: missing.kind, name: nameOf(missing), text: 'is missing from the restored copy' };
+  }
+  return compared;
+}
+
+const keyOf = (print: Print): string =>
+  JSON.stringify([
+    print.kind,
+    print.database,
+    print.name,
+    'definition' in print && MANY.has(print.kind) ? print.definition : '',
+  ]);
+/** Kinds of which several share a name: their definition tells them apart. */
+const MANY = new Set(['membership', 'constraint']);
+
+const nameOf = (print: Print): string => (print.database === '' ? print.name : `${print.database}.${print.name}`);
+
+const count = (rows: number): string => `${rows.toLocaleString('en-US')} row${rows === 1 ? '' : 's'}`;
+
+/** One sentence when the two differ. Sequences may have been set on by recovery, never back. */
+function differ(before: Print, after: Print): string | undefined {
+  if ('rows' in before && 'rows' in after) {
+    if (before.rows !== after.rows) return `has ${count(after.rows)} restored, ${count(before.rows)} at the cut`;
+    return before.sum === after.sum ? undefined : `has ${count(after.rows)} as at the cut, but their content differs`;
+  }
+  if ('ahead' in before && 'ahead' in after) {
+    const [low, high] =
+      BigInt(before.value) <= BigInt(before.ahead) ? [before.value, before.ahead] : [before.ahead, before.value];
+    const fits = BigInt(after.value) >= BigInt(low) && BigInt(after.value) <= BigInt(high);
+    return fits
+      ? undefined
+      : `stands at ${after.value}; at the cut it stood at ${before.value} and recovery may set it on to ${before.ahead} at most`;
+  }
+  if ('definition' in before && 'definition' in after) {
+    return before.definition === after.definition
+      ? undefined
+      : `is defined as '${after.definition}', at the cut as '${before.definition}'`;
+  }
+  return 'is of another kind than at the cut';
+}
+
+async function readPrints(open: Open, name: string): Promise<Map<string, Print>> {
+  const found = new Map<string, Print>();
+  const input = await open(name);
+  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    const print = JSON.parse(line) as Print;
+    found.set(keyOf(print), print);
+  }
+  return found;
+}

@@ -1,0 +1,336 @@
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pack } from 'tar-stream';
+import { messageOf, StillpointError } from '../../model/errors.ts';
+import type { RunId } from '../../model/id.ts';
+import type { Artifact } from '../../model/manifest.ts';
+import type { SourcePlan } from '../../model/plan.ts';
+import type { Position } from '../../model/position.ts';
+import type { Login } from '../../model/secret.ts';
+import type { Put } from '../../repositories/repository.ts';
+import type { Files } from '../../runtimes/files.ts';
+import type { Instance } from '../../runtimes/runtime.ts';
+import type { Capture, Captured, Hold } from '../capture.ts';
+import type { Tell } from '../engine.ts';
+import { readControl } from './control.ts';
+import { fingerprint } from './fingerprint.ts';
+import { holdTables } from './hold.ts';
+import { applicationName, slotName } from './names.ts';
+import { fill, openSession, type Row, type Session } from './session.ts';
+
+/** The backup session ends itself when nothing was said on it for this long. */
+const DEAD_MAN = 60_000;
+const HEARTBEAT = 10_000;
+/** Below this much room for the log, production comes first: a pinned log must never fill the server's disk. */
+const LOW_WATER = 256 << 20;
+
+/** What a base backup leaves out (manual 26.3.4.3; src/backend/backup/basebackup.c, excludeDirContents and excludeFiles). */
+const EMPTIED = [
+  'pg_wal/',
+  'pg_replslot/',
+  'pg_dynshmem/',
+  'pg_notify/',
+  'pg_serial/',
+  'pg_snapshots/',
+  'pg_stat_tmp/',
+  'pg_subtrans/',
+  'pg_tblspc/',
+];
+const LEFT_OUT = [
+  'postmaster.pid',
+  'postmaster.opts',
+  'global/pg_control',
+  'backup_label',
+  'tablespace_map',
+  'backup_manifest',
+  'postgresql.auto.conf.tmp',
+  'current_logfiles.tmp',
+];
+
+export const skipInCopy = (path: string): boolean => {
+  const name = path.replace(/\/$/, '').split('/').at(-1) ?? '';
+  return (
+    EMPTIED.includes(path) ||
+    LEFT_OUT.includes(path) ||
+    name.startsWith('pgsql_tmp') ||
+    name.startsWith('pg_internal.init')
+  );
+};
+
+/** The copy method: slot and backup mode, files while writers go on, stop; then the point; then the log up to it. */
+export async function openCopy(at: Instance, login: Login, plan: SourcePlan, run: RunId, tell: Tell): Promise<Capture> {
+  const application = applicationName(run);
+  const statements = plan.statements;
+  const stack = new AsyncDisposableStack();
+  const open = async (database?: string): Promise<Session> =>
+    stack.use(await openSession(at, login, application, database));
+  try {
+    const backup = await open();
+    const control = await open();
+    tell('session', `session ${backup.name} opened`);
+    const files = await at.files(plan.facts.paths.data);
+    return new Copy({ at, plan, run, tell, application, statements, stack, open, backup, control, files });
+  } catch (cause) {
+    await stack.disposeAsync();
+    throw cause;
+  }
+}
+
+interface Parts {
+  readonly at: Instance;
+  readonly plan: SourcePlan;
+  readonly run: RunId;
+  readonly tell: Tell;
+  readonly application: string;
+  readonly statements: Readonly<Record<string, string>>;
+  readonly stack: AsyncDisposableStack;
+  readonly open: (database?: string) => Promise<Session>;
+  readonly backup: Session;
+  readonly control: Session;
+  readonly files: Files;
+}
+
+class Copy implements Capture {
+  readonly #parts: Parts;
+  readonly #lost = new AbortController();
+  readonly lost: AbortSignal;
+  readonly #artifacts: Artifact[] = [];
+  #started: string | undefined;
+  #stopped: Row | undefined;
+  #control: Buffer | undefined;
+  #holders: readonly Session[] = [];
+  #readers: readonly Session[] = [];
+  #position: Position | undefined;
+  #cuts = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.lost = AbortSignal.any([this.#lost.signal, parts.backup.lost]);
+  }
+
+  async prepare(put: Put, signal: AbortSignal): Promise<void> {
+    const { backup, statements, tell, run, plan, files, at, stack } = this.#parts;
+    await backup.query(fill(statements.guardBackup, { deadman: DEAD_MAN }));
+    const slot = slotName(run);
+    await backup.query(fill(statements.pinLog, { slot }));
+    tell('slot', `replication slot ${slot} keeps the log`);
+    stack.defer(this.#watch(slot));
+    const [started] = await backup.query(fill(statements.start, { label: `stillpoint ${run}` }));
+    this.#started = started?.lsn ?? '';
+    tell('backup-started', `backup mode since ${this.#started}`);
+
+    const during = AbortSignal.any([signal, this.lost]);
+    await this.#store(put, `${plan.name}.base.tar`, files.tar({ skip: skipInCopy }), during);
+    for (const { oid, location, folder } of await this.#tablespaces()) {
+      const tree = await at.files(location);
+      const skip = (path: string): boolean => !path.startsWith(folder) || path.includes('/pgsql_tmp');
+      await this.#store(put, `${plan.name}.tablespace-${oid}.tar`, tree.tar({ skip }), during);
+    }
+    this.#control = await readControl(files);
+    tell('files', 'all files copied');
+
+    const [stopped] = await backup.query(fill(statements.stop));
+    this.#stopped = stopped;
+    tell('backup-stopped', `backup mode until ${stopped?.lsn}`);
+    await this.#openWindowSessions();
+  }
+
+  /** Opened late, so that none sits idle for hours behind a firewall that forgets it; before the window, so that none is opened in it. */
+  async #openWindowSessions(): Promise<void> {
+    const { open, plan, tell } = this.#parts;
+    this.#holders = await Promise.all(plan.facts.databases.map((it) => open(it)));
+    this.#readers = await Promise.all(plan.facts.databases.map((it) => open(it)));
+    tell(
+      'window-sessions',
+      `${this.#holders.length + this.#readers.length} sessions in ${plan.facts.databases.length} databases`,
+    );
+  }
+
+  async hold(limit: number): Promise<Hold> {
+    const { control, statements, plan, run } = this.#parts;
+    const deadlockTimeout = Number(plan.facts.settings.deadlock_timeout ?? 1000);
+    return holdTables({ holders: this.#holders, control }, statements, deadlockTimeout, limit, run);
+  }
+
+  async cut(): Promise<Position> {
+    const { control, statements, run } = this.#parts;
+    this.#cuts++;
+    if (this.#cuts > 1) await Promise.all(this.#readers.map((it) => it.query('ROLLBACK')));
+    const snapshots = await Promise.all(
+      this.#readers.map(async (reader) => {
+        const [row] = await reader.query(`${fill(statements.openSnapshot)}; ${fill(statements.exportSnapshot)}`);
+        return `${reader.database}=${row?.snapshot}`;
+      }),
+    );
+    const point = `stillpoint-${run}${this.#cuts > 1 ? `-${this.#cuts}` : ''}`;
+    const [row] = await control.query(fill(statements.point, { point }));
+    const lsn = row?.lsn ?? '';
+    this.#position = {
+      text: `restore point ${point} at ${lsn}`,
+      values: { point, lsn, snapshots: snapshots.join(' ') },
+    };
+    return this.#position;
+  }
+
+  async finish(put: Put, _files: Files | undefined, signal: AbortSignal): Promise<Captured> {
+    const { plan, tell, at, stack } = this.#parts;
+    const during = AbortSignal.any([signal, this.lost]);
+    const position = this.#position;
+    if (!position) throw new StillpointError('internal', 'The copy was finished before it was cut.');
+    const segments = await this.#logThrough(position.values.lsn ?? '', during);
+    const log = await at.files(plan.facts.paths.log);
+    await this.#store(put, `${plan.name}.wal.tar`, log.tar({ only: segments }), during);
+    await this.#checkLogKept();
+    await this.#store(put, `${plan.name}.label.tar`, this.#labels(), during);
+    tell('log', `${segments.length} log segments, ${segments[0]} to ${segments.at(-1)}`);
+    // From here on the server may drop its log and end backup mode: only the pinned snapshots are still needed.
+    await this.#parts.backup[Symbol.asyncDispose]();
+    const name = `${plan.name}.fingerprint.ndjson`;
+    const excluded: Captured['excluded'][number][] = [];
+    await this.#store(put, name, fingerprint(this.#readers, excluded), signal);
+    tell('fingerprint', 'every table, sequence, role and definition fingerprinted at the point');
+    const definition = await at.definition(plan.facts.paths.data);
+    await stack.disposeAsync();
+    const { bootstrap_superuser: superuser = 'postgres', programs, ...settings } = plan.facts.settings;
+    return {
+      position: { ...position, values: { ...position.values, start: this.#started ?? '', segment: segments[0] ?? '' } },
+      definition:
+        programs === undefined || definition.programs !== undefined ? definition : { ...definition, programs },
+      settings: { ...settings, superuser },
+      excluded,
+      reasons: [],
+      fingerprint: name,
+      artifacts: this.#artifacts,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts.stack.disposeAsync();
+  }
+
+  async #store(put: Put, name: string, stream: Readable, signal: AbortSignal): Promise<void> {
+    const abort = (): void => void stream.destroy(reasonOf(signal));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      this.#artifacts.push(await put(name, stream));
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Keeps the backup session alive, and looks after the server's disk. Returns what ends the watch. */
+  #watch(slot: string): () => Promise<void> {
+    const { backup, control, at, plan, statements } = this.#parts;
+    const over = new AbortController();
+    const watch = async (): Promise<void> => {
+      while (!over.signal.aborted && !backup.lost.aborted) {
+        await backup.query('SELECT 1');
+        const [status] = await control.query(fill(statements.logStatus, { slot }));
+        if (status?.status === 'lost')
+          throw new StillpointError(
+            'source-changed',
+            'The server removed log that this backup needs (max_slot_wal_keep_size).',
+          );
+        const [volume] = await at.volumes([plan.facts.paths.log]);
+        if (volume && volume.freeBytes < LOW_WATER) {
+          throw new StillpointError(
+            'space-low',
+            `Only ${Math.round(volume.freeBytes / 1e6)} MB are free for the log of ${plan.name} (${volume.path}); the copy pins log there.`,
+          );
+        }
+        await sleep(HEARTBEAT, undefined, { signal: over.signal, ref: false });
+      }
+    };
+    const watching = watch().catch((cause: unknown) => {
+      if (!over.signal.aborted && !backup.lost.aborted) this.#lost.abort(cause);
+    });
+    return async () => {
+      over.abort();
+      await watching;
+    };
+  }
+
+  async #tablespaces(): Promise<readonly { oid: string; location: string; folder: string }[]> {
+    const { control, at } = this.#parts;
+    const rows = await control.query(
+      "SELECT oid, pg_tablespace_location(oid) AS location FROM pg_tablespace WHERE pg_tablespace_location(oid) <> ''",
+    );
+    return Promise.all(
+      rows.map(async (row) => {
+        const location = row.location ?? '';
+        const names = await (await at.files(location)).names('.');
+        // PG_18_202506291: one folder per catalog version (manual 22.6); a tablespace folder may be shared after an upgrade.
+        const folder = names.find((it) => it.startsWith(`PG_${this.#parts.plan.facts.major}_`));
+        if (folder === undefined)
+          throw new StillpointError(
+            'source-changed',
+            `The tablespace folder ${location} has no folder of this version.`,
+          );
+        return { oid: row.oid ?? '', location, folder };
+      }),
+    );
+  }
+
+  /** Closes the segment that holds the point, waits until it is durable, and names all segments from the start on. */
+  async #logThrough(lsn: string, signal: AbortSignal): Promise<readonly string[]> {
+    const { control, statements, plan } = this.#parts;
+    const [name] = await control.query(
+      `SELECT pg_walfile_name('${this.#started}') AS first, pg_walfile_name('${lsn}') AS last`,
+    );
+    await control.query(fill(statements.closeLog));
+    for (;;) {
+      signal.throwIfAborted();
+      const [row] = await control.query(`SELECT pg_current_wal_flush_lsn() >= '${lsn}'::pg_lsn AS durable`);
+      if (row?.durable === 't') break;
+      await sleep(20);
+    }
+    const first = name?.first ?? '';
+    const last = name?.last ?? '';
+    const names = await (await this.#parts.at.files(plan.facts.paths.log)).names('.');
+    const segments = names.filter((it) => /^[0-9A-F]{24}$/.test(it) && it >= first && it <= last).sort();
+    if (segments[0] !== first || segments.at(-1) !== last) {
+      throw new StillpointError(
+        'source-changed',
+        `The log from ${first} to ${last} is not complete in ${plan.facts.paths.log}.`,
+      );
+    }
+    return [...names.filter((it) => it.endsWith('.history')).sort(), ...segments];
+  }
+
+  /** Only after the segments were read: had the slot been lost meanwhile, they might have been recycled under us. */
+  async #checkLogKept(): Promise<void> {
+    const { control, statements, run, backup } = this.#parts;
+    const [row] = await control.query(fill(statements.logStatus, { slot: slotName(run) }));
+    if (row === undefined || row.status === 'lost' || backup.lost.aborted) {
+      throw new StillpointError(
+        'source-changed',
+        'The replication slot that kept the log was gone before all of it was stored.',
+      );
+    }
+  }
+
+  /** What turns the fuzzy files into a backup: the label, byte for byte, and the control file as it was at the end of the copy. */
+  #labels(): Readable {
+    const label = this.#stopped?.labelfile;
+    const map = this.#stopped?.spcmapfile;
+    if (!label || !this.#control)
+      throw new StillpointError('internal', 'The server ended backup mode without a label.');
+    const tar = pack();
+    tar.entry({ name: 'backup_label', mode: 0o600 }, label);
+    if (map) tar.entry({ name: 'tablespace_map', mode: 0o600 }, map);
+    tar.entry({ name: 'global/pg_control', mode: 0o600 }, this.#control);
+    tar.finalize();
+    return tar as unknown as Readable;
+  }
+}
+
+function reasonOf(signal: AbortSignal): Error {
+  const reason: unknown = signal.reason;
+  if (reason instanceof StillpointError) return reason;
+  return new StillpointError(
+    'source-changed',
+    `The backup session was ended while the copy ran: ${messageOf(reason)}.`,
+    { cause: reason },
+  );
+}

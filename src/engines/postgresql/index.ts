@@ -1,0 +1,39 @@
+import { basename } from 'node:path';
+import { StillpointError } from '../../model/errors.ts';
+import type { Engine } from '../engine.ts';
+import { compare } from './compare.ts';
+import { openCopy } from './copy.ts';
+import { inspect } from './inspect.ts';
+import { leftovers } from './leftovers.ts';
+import { offers } from './offers.ts';
+import { restore, restoreFiles } from './restore.ts';
+
+/** PostgreSQL 12 to 18. One file per idea: this one only names them. */
+export const postgresql: Engine = {
+  name: 'postgresql',
+  title: 'PostgreSQL',
+  recognise(evidence) {
+    const server = evidence.processes.find((it) => ['postgres', 'postmaster'].includes(basename(it.executable)));
+    if (!server) return undefined;
+    const at = server.argv.indexOf('-D');
+    const dataDirectory = at < 0 ? undefined : server.argv[at + 1];
+    return {
+      engine: 'postgresql',
+      ...(dataDirectory === undefined ? {} : { dataDirectory }),
+      because: [`process ${server.pid} runs ${server.executable}`],
+    };
+  },
+  inspect,
+  offers,
+  async capture(at, login, plan, run, tell) {
+    if (plan.method === 'copy') return openCopy(at, login, plan, run, tell);
+    throw new StillpointError(
+      'method-impossible',
+      `The method ${plan.method} of PostgreSQL is not in this version yet.`,
+    );
+  },
+  restoreFiles,
+  restore,
+  compare,
+  leftovers,
+};

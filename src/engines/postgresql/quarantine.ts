@@ -1,0 +1,63 @@
+import type { Readable } from 'node:stream';
+import { pack } from 'tar-stream';
+import type { SourceRecord } from '../../model/manifest.ts';
+import { quoteText } from './session.ts';
+
+/** Recovery refuses to start with less than the source had (manual 26.4.4). */
+const FLOORS = [
+  'max_connections',
+  'max_worker_processes',
+  'max_wal_senders',
+  'max_prepared_transactions',
+  'max_locks_per_transaction',
+];
+
+/** Libraries without which rows cannot be read; every other one could act by itself and is left out. */
+const NEEDED_LIBRARIES = ['timescaledb', 'citus', 'pg_tde', 'orioledb'];
+
+/** Where a tablespace is put: below the target, never where the source has it. */
+export const tablespaceFolder = (oid: string): string => `stillpoint_tablespaces/${oid}`;
+
+/**
+ * What makes restored files a server that recovers to the point and then does nothing by itself. It goes to
+ * postgresql.auto.conf, which wins over whatever the source's own configuration says.
+ */
+export function quarantineFiles(source: SourceRecord, tablespaces: readonly string[]): Readable {
+  const preload = (source.settings.shared_preload_libraries ?? '')
+    .split(',')
+    .map((it) => it.trim())
+    .filter((it) => NEEDED_LIBRARIES.includes(it));
+  const settings: Readonly<Record<string, string>> = {
+    ...Object.fromEntries(
+      FLOORS.flatMap((name) => (source.settings[name] === undefined ? [] : [[name, source.settings[name]]])),
+    ),
+    archive_mode: 'off',
+    primary_conninfo: '',
+    primary_slot_name: '',
+    max_logical_replication_workers: '0',
+    shared_preload_libraries: preload.join(','),
+    // Recovery insists on a command; all log is already in pg_wal, so it may always fail.
+    restore_command: 'exit 1',
+    recovery_target_name: source.position.values.point ?? '',
+    recovery_target_timeline: 'current',
+    recovery_target_action: 'promote',
+  };
+  const lines = Object.entries(settings).map(([name, value]) => `${name} = ${quoteText(value)}`);
+  const tar = pack();
+  const add = (name: string, text: string): void => void tar.entry({ name, mode: 0o600 }, text);
+  add(
+    'postgresql.auto.conf',
+    `# Written by Stillpoint: recovers to ${source.position.text}, then stays quarantined.\n${lines.join('\n')}\n`,
+  );
+  add(
+    'stillpoint.conf',
+    "# Written by Stillpoint, for starting these files without the source's own configuration.\nlisten_addresses = ''\n",
+  );
+  add('stillpoint_hba.conf', 'local all all trust\n');
+  add('recovery.signal', '');
+  for (const oid of tablespaces)
+    tar.entry({ name: `pg_tblspc/${oid}`, type: 'symlink', linkname: `../${tablespaceFolder(oid)}` });
+  // The label names the source's own folders; the links above replace them.
+  tar.finalize();
+  return tar as unknown as Readable;
+}
