@@ -47,11 +47,22 @@ export class Disk {
     await handle.close();
   }
 
-  /** Makes the folder and those above it, durably. */
+  /** Makes the folder and those above it, durably. (mkdir's own `recursive` calls a read-only disk a missing folder.) */
   async makeFolder(path: string): Promise<void> {
-    const first = await this.#attempt(path, () => mkdir(path, { recursive: true, mode: 0o700 }));
-    if (first === undefined) return;
-    for (let made = path; made.length >= first.length; made = dirname(made)) await this.syncFolder(dirname(made));
+    const made = await this.#attempt(path, async () => {
+      try {
+        await mkdir(path, { mode: 0o700 });
+        return 'made';
+      } catch (error) {
+        if (errnoOf(error) === 'EEXIST') return 'there';
+        if (errnoOf(error) === 'ENOENT') return 'parent missing';
+        throw error;
+      }
+    });
+    if (made === 'there') return;
+    if (made === 'made') return this.syncFolder(dirname(path));
+    await this.makeFolder(dirname(path));
+    await this.makeFolder(path);
   }
 
   async removeFile(path: string): Promise<void> {

@@ -83,7 +83,8 @@ class IncomingFolder implements Incoming {
     if (this.#committed) return;
     for (const { plain } of this.#streams.values()) plain.destroy();
     await Promise.allSettled([...this.#streams.values()].map(({ stored }) => stored));
-    await discard(this.#disk, this.#path);
+    // What cannot be removed now has no manifest: leftovers tells it, and the job's next run removes it.
+    await Promise.allSettled([discard(this.#disk, this.#path)]);
   }
 
   async #store(name: string, plain: Readable, progress: NonNullable<Parameters<Put>[2]>): Promise<Artifact> {

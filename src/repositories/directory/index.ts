@@ -12,7 +12,7 @@ import { Catalog, type Entry, MANIFEST, type Whole } from './catalog.ts';
 import { Disk } from './disk.ts';
 import type { Runner } from './holder.ts';
 import { begin, discard } from './incoming.ts';
-import { holders, lock, lockToRead } from './lock.ts';
+import { holders, type Lock, lock, type Purpose } from './lock.ts';
 import { checkFile, openArtifact } from './reading.ts';
 
 export interface DirectoryOptions {
@@ -84,7 +84,7 @@ class DirectoryRepository implements Repository {
 
   async open(id: BackupId): Promise<Reading> {
     const entry = await this.#catalog.entry(id);
-    const held = await lockToRead(this.#disk, this.#catalog.folderOf(entry.job), id, this.#us);
+    const held = await this.#lock('read', entry);
     const { path, stored } = await this.#catalog.whole(entry);
     return Object.assign(async (name: string) => openArtifact(path, stored.manifest, name), {
       [Symbol.asyncDispose]: () => held[Symbol.asyncDispose](),
@@ -97,7 +97,7 @@ class DirectoryRepository implements Repository {
 
   async *check(id: BackupId, signal: AbortSignal): AsyncGenerator<Damage> {
     const entry = await this.#catalog.entry(id);
-    await using _ = await lockToRead(this.#disk, this.#catalog.folderOf(entry.job), id, this.#us);
+    await using _ = await this.#lock('read', entry);
     yield* this.#check(entry, signal);
   }
 
@@ -109,9 +109,9 @@ class DirectoryRepository implements Repository {
   }
 
   async remove(id: BackupId): Promise<void> {
-    const { job, path } = await this.#catalog.entry(id);
-    await using _ = await lock(this.#disk, this.#catalog.folderOf(job), 'remove', id, this.#us);
-    await discard(this.#disk, path);
+    const entry = await this.#catalog.entry(id);
+    await using _ = await this.#lock('remove', entry);
+    await discard(this.#disk, entry.path);
   }
 
   async *leftovers(): AsyncGenerator<Leftover> {
@@ -149,20 +149,28 @@ class DirectoryRepository implements Repository {
       };
     }
     const busy = new Set(locks.filter(({ dead, purpose }) => !dead && purpose !== 'read').map(({ id }) => id));
-    for await (const { id, path } of this.#catalog.entriesOf(job)) {
-      if (busy.has(id) || (await this.#disk.names(path)).includes(MANIFEST)) continue;
+    for await (const entry of this.#catalog.entriesOf(job)) {
+      if (busy.has(entry.id) || (await this.#isWhole(entry))) continue;
       yield {
-        run: id,
+        run: entry.id,
         kind: 'partial backup',
-        what: `folder ${path} of a run that did not end`,
+        what: `folder ${entry.path} of a run that did not end`,
         holds: false,
-        remove: () => this.#removePartial(job, id, path),
+        remove: () => this.#removePartial(entry),
       };
     }
   }
 
-  async #removePartial(job: string, id: BackupId, path: string): Promise<void> {
-    await using _ = await lock(this.#disk, this.#catalog.folderOf(job), 'remove', id, this.#us);
-    if (!(await this.#disk.names(path)).includes(MANIFEST)) await this.#disk.removeFolder(path);
+  async #removePartial(entry: Entry): Promise<void> {
+    await using _ = await this.#lock('remove', entry);
+    if (!(await this.#isWhole(entry))) await this.#disk.removeFolder(entry.path);
+  }
+
+  async #isWhole(entry: Entry): Promise<boolean> {
+    return (await this.#disk.names(entry.path)).includes(MANIFEST);
+  }
+
+  #lock(purpose: Purpose, { job, id }: Entry): Promise<Lock> {
+    return lock(this.#disk, this.#catalog.folderOf(job), purpose, id, this.#us);
   }
 }

@@ -35,12 +35,13 @@ const TRIES = 4;
 
 const PREFIX = '.lock';
 
+/** Throws `repository-locked` naming the holder that is in the way. */
 export async function lock(disk: Disk, folder: string, purpose: Purpose, id: BackupId, us: Runner): Promise<Lock> {
   for (let left = TRIES; ; left -= 1) {
     const path = join(folder, nameOf(purpose, id, us));
-    await disk.create(path);
+    const marked = await mark(disk, path, purpose);
     const other = await conflicting(disk, folder, path, purpose, id, us);
-    if (other === undefined) return held(path);
+    if (other === undefined) return marked ? held(path) : UNMARKED;
     await rm(path, { force: true });
     if (left === 1) throw locked(other, purpose);
     // Two that saw each other step back for different times.
@@ -48,15 +49,23 @@ export async function lock(disk: Disk, folder: string, purpose: Purpose, id: Bac
   }
 }
 
-/** The same for reading: where nothing can be written, nothing can be removed either, so no lock is needed. */
-export async function lockToRead(disk: Disk, folder: string, id: BackupId, us: Runner): Promise<Lock> {
+/**
+ * Makes the lock's file. Two may go on without one, after looking for others: who reads where nothing can be written,
+ * because nothing can be removed there either; and who reads or makes room where not even an empty file fits.
+ */
+async function mark(disk: Disk, path: string, purpose: Purpose): Promise<boolean> {
   try {
-    return await lock(disk, folder, 'read', id, us);
+    await disk.create(path);
+    return true;
   } catch (error) {
-    if (!(error instanceof StillpointError && error.code === 'repository-read-only')) throw error;
-    return { assertHeld: async () => {}, [Symbol.asyncDispose]: async () => {} };
+    const code = error instanceof StillpointError ? error.code : undefined;
+    if (code === 'repository-read-only' && purpose === 'read') return false;
+    if (code === 'repository-full' && purpose !== 'backup') return false;
+    throw error;
   }
 }
+
+const UNMARKED: Lock = { assertHeld: async () => {}, [Symbol.asyncDispose]: async () => {} };
 
 /** Locks in the job's folder, each with whether its holder still works. */
 export async function holders(
@@ -110,7 +119,8 @@ function held(path: string): Lock {
     },
     async [Symbol.asyncDispose]() {
       clearInterval(refresh);
-      await rm(path, { force: true });
+      // Where it cannot be removed it dies with this process, and must not hide how the run went.
+      await Promise.allSettled([rm(path, { force: true })]);
     },
   };
 }

@@ -1,0 +1,61 @@
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdtemp, open, rm, rmdir, statfs, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export const isRoot = process.getuid?.() === 0;
+
+/** A small file system of its own, unmounted on dispose. */
+export interface Mount extends AsyncDisposable {
+  readonly path: string;
+  remount(options: string): void;
+}
+
+async function mounted(args: readonly string[], undo: () => Promise<void>): Promise<Mount> {
+  const path = await mkdtemp(join(tmpdir(), 'stillpoint-mount-'));
+  execFileSync('mount', [...args, path]);
+  await chmod(path, 0o755);
+  return {
+    path,
+    remount: (options) => void execFileSync('mount', ['-o', `remount,${options}`, path]),
+    async [Symbol.asyncDispose]() {
+      execFileSync('umount', [path]);
+      await rmdir(path);
+      await undo();
+    },
+  };
+}
+
+export const tmpfs = (bytes: number): Promise<Mount> =>
+  mounted(['-t', 'tmpfs', '-o', `size=${bytes}`, 'stillpoint-test'], async () => {});
+
+/** A file with a file system in it, on a loop device. */
+export async function loopback(type: 'ext4' | 'xfs' | 'btrfs', bytes: number): Promise<Mount> {
+  const folder = await mkdtemp(join(tmpdir(), 'stillpoint-loop-'));
+  const image = join(folder, 'image');
+  await writeFile(image, '');
+  await truncate(image, bytes);
+  execFileSync(`mkfs.${type}`, ['-q', image]);
+  return mounted(['-o', 'loop', image], () => rm(folder, { recursive: true }));
+}
+
+/** Fills a file system with one file until `free` bytes are left. */
+export async function fillUntil(mount: Mount, free: number): Promise<string> {
+  const path = join(mount.path, 'ballast');
+  const ballast = await open(path, 'w');
+  try {
+    for (;;) {
+      const { bavail, bsize } = await statfs(mount.path);
+      const left = bavail * bsize - free;
+      if (left < bsize) return path;
+      await ballast.write(Buffer.alloc(Math.min(left, 1024 * 1024)));
+      await ballast.sync();
+    }
+  } catch (error) {
+    // Some file systems count free what they do not give.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return path;
+    throw error;
+  } finally {
+    await ballast.close();
+  }
+}
