@@ -1,1 +1,136 @@
-export const x = 1;
+/**
+ * The composition root: argv, the environment, signals and the exit code meet here and nowhere else. Nothing heavy is
+ * imported before it is needed, so that `--version` and a mistyped verb answer at once.
+ */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { World } from './backup/world.ts';
+import type { Context } from './commands/command.ts';
+import type { Options } from './commands/options.ts';
+import { type Invocation, readCommandLine } from './commands/program.ts';
+import { asStillpointError, StillpointError } from './model/errors.ts';
+import type { Emit } from './model/events.ts';
+import { createOutput, type Output, type OutputOptions } from './output/output.ts';
+import { standardStreams } from './output/streams.ts';
+import type { Runtime } from './runtimes/runtime.ts';
+
+const environment = process.env;
+const packageFile = new URL('../package.json', import.meta.url);
+const version = String(JSON.parse(readFileSync(packageFile, 'utf8')).version);
+
+/** Where journals lie: a user who is not root has no /var/lib. */
+const stateDirectory = (): string =>
+  environment.STILLPOINT_STATE ??
+  (process.getuid?.() === 0
+    ? '/var/lib/stillpoint'
+    : join(environment.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'stillpoint'));
+
+/** The registries, behind the contracts that commands know. */
+function makeContext(options: Options, emit: Emit, signal: AbortSignal): Context {
+  const folder = process.cwd();
+  const config = once(async () => (await import('./config/load.ts')).loadConfig(options.config, folder));
+  const recipe: Context['recipe'] = async (name) => {
+    const own = (await config())?.data.recipes[name];
+    return (await import('./engines/load.ts')).loadRecipe(own ?? name);
+  };
+  const world = once(async (): Promise<World> => {
+    const engines = await import('./engines/registry.ts');
+    const scratch = environment.STILLPOINT_SCRATCH ?? '/var/tmp';
+    const runtimes = new Map<string, Promise<Runtime>>();
+    return {
+      engine: engines.loadEngine,
+      engines: () => Promise.all(engines.engineNames.map(engines.loadEngine)),
+      async runtime(name) {
+        const { loadRuntime } = await import('./runtimes/registry.ts');
+        const made = runtimes.get(name) ?? loadRuntime(name, { scratch });
+        runtimes.set(name, made);
+        return made;
+      },
+      recipe,
+      login: async (source, of) => (await import('./config/login.ts')).resolveLogin(source, of, environment),
+      journal: (await import('./hold/state.ts')).openJournal(stateDirectory()),
+      emit,
+      tool: `stillpoint ${version}`,
+      scratch,
+    };
+  });
+  return {
+    world,
+    config,
+    recipe,
+    engineNames: async () => (await import('./engines/registry.ts')).engineNames,
+    async openRepository(path, { create }) {
+      const { openDirectoryRepository } = await import('./repositories/directory/index.ts');
+      const { thisRunner } = await import('./hold/runner.ts');
+      return openDirectoryRepository(path, { create, runner: await thisRunner() });
+    },
+    environment,
+    folder,
+    signal,
+  };
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+const SIGNALS = {
+  SIGINT: { code: 'interrupted', text: 'Interrupted' },
+  SIGTERM: { code: 'terminated', text: 'Terminated' },
+  SIGHUP: { code: 'terminated', text: 'The terminal was closed' },
+} as const;
+
+/** The first signal lets writes go and ends in order; the second ends at once. */
+function onSignals(output: Output): AbortSignal {
+  const controller = new AbortController();
+  for (const [name, { code, text }] of Object.entries(SIGNALS)) {
+    process.on(name, () => {
+      const error = new StillpointError(code, `${text}.`);
+      if (controller.signal.aborted) process.exit(error.exit);
+      output.aside(`${text}: letting writes go and clearing up; once more to end at once.`);
+      controller.abort(error);
+    });
+  }
+  return controller.signal;
+}
+
+function outputFor(options: Partial<Options>): Output {
+  const chosen: Omit<OutputOptions, 'out' | 'err'> = {
+    format: options.output ?? 'text',
+    quiet: options.quiet ?? false,
+    verbose: options.verbose ?? false,
+    colour: options.color ?? true,
+  };
+  return createOutput({ ...chosen, ...standardStreams() });
+}
+
+/** Reads, runs, prints; returns the exit code. */
+async function main(argv: readonly string[]): Promise<number> {
+  let output = outputFor({});
+  try {
+    const invocation: Invocation = readCommandLine(argv, environment, version);
+    if (invocation.kind === 'text') {
+      output.text(invocation.text);
+      return 0;
+    }
+    const { verb, args, options } = invocation;
+    output = outputFor(options);
+    const context = makeContext(options, output.emit, onSignals(output));
+    const command = await verb.load();
+    const result = await command(context, args, options);
+    output.result(result);
+    return result.exit ?? 0;
+  } catch (thrown) {
+    const error = asStillpointError(thrown);
+    output.failure(error);
+    return error.exit;
+  }
+}
+
+// Everything is written and every hold is released by now; an idle connection must not keep the process.
+process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,40 @@
+import { gather } from '../backup/gather.ts';
+import { makePlan } from '../backup/plan.ts';
+import { runBackup } from '../backup/run.ts';
+import { inertSettings } from '../config/inert.ts';
+import { StillpointError } from '../model/errors.ts';
+import type { Emit } from '../model/events.ts';
+import { newId } from '../model/id.ts';
+import { type Asked, askedFor } from './asked.ts';
+import type { Command } from './command.ts';
+import { alike, choosePlace } from './place.ts';
+import { plan } from './plan.ts';
+
+export const backup: Command = async (context, args, options) => {
+  if (options.dryRun) return plan(context, args, options);
+  const asked = await askedFor(context, args, options);
+  const config = await context.config();
+  const place = choosePlace(context, config, options.to, asked.configured?.job.repository);
+  const world = await context.world();
+  sayInert(asked, place.configured, world.emit);
+  const repository = await context.openRepository(place.path, { create: true });
+  const gathered = await gather(world, asked.request);
+  const made = await runBackup(world, makePlan(gathered, newId()), gathered, repository, context.signal);
+  return {
+    answer: 'backup',
+    body: made,
+    notes: repository.encrypted ? [] : [`Not encrypted: whoever can read ${repository.name} can read the data.`],
+    next: `stillpoint verify ${made.id}${alike(context, options)}   # claimed so far, not verified`,
+  };
+};
+
+/** Settings without effect are told; those whose absence would do harm end the run before anything is touched. */
+function sayInert({ configured }: Asked, repository: string | undefined, emit: Emit): void {
+  if (!configured) return;
+  const { warnings, refusals } = inertSettings(configured.config, configured.job, repository);
+  for (const reason of warnings) emit({ event: 'warning', reason });
+  if (refusals.length === 0) return;
+  throw new StillpointError('preflight', refusals.map((it) => `${it.text}.`).join('\n'), {
+    next: `Take it out of ${configured.config.path}, or wait for a version that can do it.`,
+  });
+}

@@ -1,0 +1,37 @@
+import type { BackupLine } from '../model/manifest.ts';
+import type { Checked } from '../output/results.ts';
+import type { Repository } from '../repositories/repository.ts';
+import type { Command } from './command.ts';
+import { alike, openToRead } from './place.ts';
+import { jobOf } from './show.ts';
+
+export const check: Command = async (context, [id], options) => {
+  const began = performance.now();
+  const repository = await openToRead(context, options, id === undefined ? undefined : jobOf(id));
+  const lines = await chosen(repository, id);
+  const backups: Checked['backups'][number][] = [];
+  for (const { id: one, job, storedBytes } of lines)
+    backups.push({
+      id: one,
+      job,
+      storedBytes,
+      damage: await Array.fromAsync(repository.check(one, context.signal)),
+    });
+  const damaged = id === undefined ? await Array.fromAsync(repository.damaged()) : [];
+  const isWhole = damaged.length === 0 && backups.every((it) => it.damage.length === 0);
+  const sound = backups.find((it) => it.damage.length === 0)?.id;
+  return {
+    answer: 'check',
+    body: { repository: repository.name, backups, damaged, millis: performance.now() - began },
+    notes: isWhole ? ['Whole bytes are not yet a restorable backup: only verify shows that.'] : [],
+    next: sound === undefined ? 'stillpoint detect' : `stillpoint verify ${sound}${alike(context, options)}`,
+    exit: isWhole ? 0 : 9,
+  };
+};
+
+async function chosen(repository: Repository, id: string | undefined): Promise<readonly BackupLine[]> {
+  const all = await Array.fromAsync(repository.list());
+  if (id === undefined) return all;
+  const one = (await repository.manifest(id)).id;
+  return all.filter((it) => it.id === one);
+}

@@ -1,0 +1,26 @@
+import type { World } from '../backup/world.ts';
+import type { Config } from '../config/load.ts';
+import type { Environment } from '../config/secrets.ts';
+import type { Recipe } from '../engines/recipe.ts';
+import type { Result } from '../output/results.ts';
+import type { Repository } from '../repositories/repository.ts';
+import type { Options } from './options.ts';
+
+/** One verb: arguments in, a result out. Progress goes through `world.emit`; errors are thrown. */
+export type Command = (context: Context, args: readonly string[], options: Options) => Promise<Result>;
+
+/** What cli.ts hands to every command. Each part is made on first use, so that a verb pays only for what it needs. */
+export interface Context {
+  world(): Promise<World>;
+  /** Undefined: there is none, and none was named. */
+  config(): Promise<Config | undefined>;
+  openRepository(path: string, how: { readonly create: boolean }): Promise<Repository>;
+  /** By engine name, or from a file. */
+  recipe(nameOrPath: string): Promise<Recipe>;
+  readonly engineNames: () => Promise<readonly string[]>;
+  readonly environment: Environment;
+  /** The folder that relative paths start from. */
+  readonly folder: string;
+  /** Aborts when the user wants to stop; its reason is the error. */
+  readonly signal: AbortSignal;
+}

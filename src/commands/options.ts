@@ -1,0 +1,118 @@
+import type { Method } from '../model/facts.ts';
+
+/** Every option of every verb: the command line, the environment, the help and docs/options.md are made from this table. */
+export interface Options {
+  readonly config?: string;
+  readonly output: 'text' | 'json' | 'ndjson';
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly yes: boolean;
+  readonly color: boolean;
+  readonly to?: string;
+  readonly from?: string;
+  readonly method?: Method;
+  readonly dryRun: boolean;
+  readonly source?: string;
+  readonly commands: boolean;
+  readonly files?: string;
+  readonly run?: string;
+  readonly grants: boolean;
+  readonly all: boolean;
+}
+
+export type OptionName = keyof Options;
+
+export interface OptionSpec {
+  readonly flags: string;
+  readonly help: string;
+  /** The variable that says the same; the command line wins. */
+  readonly variable: string;
+  readonly global?: true;
+  readonly choices?: readonly string[];
+  readonly initial?: string | boolean;
+}
+
+const flag = { initial: false } as const;
+
+export const OPTIONS: Readonly<Record<OptionName, OptionSpec>> = {
+  config: {
+    flags: '-c, --config <file>',
+    help: 'configuration; else ./stillpoint.yaml, /etc/stillpoint/stillpoint.yaml',
+    variable: 'STILLPOINT_CONFIG',
+    global: true,
+  },
+  output: {
+    flags: '-o, --output <format>',
+    help: 'text; json: one document; ndjson: one event a line as it happens',
+    variable: 'STILLPOINT_OUTPUT',
+    global: true,
+    choices: ['text', 'json', 'ndjson'],
+    initial: 'text',
+  },
+  quiet: {
+    flags: '-q, --quiet',
+    help: 'only the result and errors',
+    variable: 'STILLPOINT_QUIET',
+    global: true,
+    ...flag,
+  },
+  verbose: {
+    flags: '-v, --verbose',
+    help: 'every step; with errors their cause and exit code',
+    variable: 'STILLPOINT_VERBOSE',
+    global: true,
+    ...flag,
+  },
+  yes: { flags: '--yes', help: 'answer every question with yes', variable: 'STILLPOINT_YES', global: true, ...flag },
+  color: {
+    flags: '--no-color',
+    help: 'no colours; NO_COLOR says the same',
+    variable: 'STILLPOINT_COLOR',
+    global: true,
+    initial: true,
+  },
+  to: {
+    flags: '--to <repository>',
+    help: 'where to store: a folder, or a repository of the configuration',
+    variable: 'STILLPOINT_REPOSITORY',
+  },
+  from: {
+    flags: '--from <repository>',
+    help: 'where to read: a folder, or a repository of the configuration',
+    variable: 'STILLPOINT_REPOSITORY',
+  },
+  method: {
+    flags: '--method <method>',
+    help: 'how to capture; without it the best that is possible',
+    variable: 'STILLPOINT_METHOD',
+    choices: ['snapshot', 'copy', 'dump'],
+  },
+  dryRun: {
+    flags: '-n, --dry-run',
+    help: 'print the plan and stop; nothing is held',
+    variable: 'STILLPOINT_DRY_RUN',
+    ...flag,
+  },
+  source: { flags: '--source <name>', help: 'only this source of the backup', variable: 'STILLPOINT_SOURCE' },
+  commands: {
+    flags: '--commands',
+    help: 'how to restore by hand with standard tools',
+    variable: 'STILLPOINT_COMMANDS',
+    ...flag,
+  },
+  files: {
+    flags: '--files <folder>',
+    help: 'put the files below this folder, which must be empty; start nothing',
+    variable: 'STILLPOINT_FILES',
+  },
+  run: { flags: '--run <id>', help: 'only what this run left', variable: 'STILLPOINT_RUN' },
+  grants: {
+    flags: '--grants',
+    help: 'the least-privilege role of a method, as statements',
+    variable: 'STILLPOINT_GRANTS',
+    ...flag,
+  },
+  all: { flags: '--all', help: 'also what was skipped, and why', variable: 'STILLPOINT_ALL', ...flag },
+};
+
+export const optionNames = Object.keys(OPTIONS) as readonly OptionName[];

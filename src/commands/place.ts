@@ -1,0 +1,62 @@
+import { resolve } from 'node:path';
+import { nearest } from '../config/explain.ts';
+import type { Config } from '../config/load.ts';
+import { StillpointError } from '../model/errors.ts';
+import type { Repository } from '../repositories/repository.ts';
+import { besideConfig } from './asked.ts';
+import type { Context } from './command.ts';
+import type { Options } from './options.ts';
+
+/** Where a repository is, and how the configuration calls it. */
+export interface Place {
+  readonly path: string;
+  readonly configured?: string;
+}
+
+/** The repository that `--to`, `--from` or the job names; else the only one that is configured. */
+export function choosePlace(
+  context: Context,
+  config: Config | undefined,
+  named: string | undefined,
+  ofJob?: string | undefined,
+): Place {
+  const configured = config ? Object.keys(config.data.repositories) : [];
+  const one = configured.length === 1 ? configured[0] : undefined;
+  const name = named ?? ofJob ?? one;
+  if (name === undefined) {
+    const text =
+      configured.length === 0
+        ? 'No repository is named.'
+        : `Several repositories are configured: ${configured.join(', ')}.`;
+    throw new StillpointError('usage', text, { next: 'Name one: --to DIR to store, --from DIR to read.' });
+  }
+  const directory = config?.data.repositories[name]?.directory;
+  if (config && directory !== undefined) return { path: besideConfig(config, directory), configured: name };
+  const near = nearest(name, configured);
+  if (near !== undefined) {
+    throw new StillpointError('usage', `There is no repository '${name}'; did you mean '${near}'?`, {
+      next: `For a folder of that name write ./${name}`,
+    });
+  }
+  return { path: resolve(context.folder, name) };
+}
+
+/** Opens what `--from` or the configuration names, to read it. */
+export async function openToRead(context: Context, options: Options, job?: string): Promise<Repository> {
+  const config = await context.config();
+  const ofJob = job === undefined ? undefined : config?.data.jobs[job]?.repository;
+  return context.openRepository(choosePlace(context, config, options.from, ofJob).path, { create: false });
+}
+
+/** The rest of a next command: how the repository and the configuration were named on this one. */
+export function alike(context: Context, options: Options): string {
+  const named = options.to ?? options.from;
+  const where =
+    named === undefined || named === context.environment.STILLPOINT_REPOSITORY ? '' : ` --from ${quote(named)}`;
+  const file = options.config;
+  return `${where}${file === undefined || file === context.environment.STILLPOINT_CONFIG ? '' : ` -c ${quote(file)}`}`;
+}
+
+/** A word as a shell needs it. */
+export const quote = (word: string): string =>
+  /^[A-Za-z0-9_@%+=:,./#-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

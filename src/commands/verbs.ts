@@ -1,0 +1,167 @@
+import type { Command } from './command.ts';
+import type { OptionName } from './options.ts';
+
+/** One verb as users type it. The command line and its help are made from this table; code is loaded when it is called. */
+export interface Verb {
+  readonly name: string;
+  readonly args: string;
+  readonly help: string;
+  /** 1: on the first screen. */
+  readonly screen: 1 | 2;
+  readonly options: readonly OptionName[];
+  readonly examples: readonly string[];
+  /** What to know before using it. */
+  readonly more?: string;
+  readonly load: () => Promise<Command>;
+}
+
+export const VERBS: readonly Verb[] = [
+  {
+    name: 'detect',
+    args: '',
+    help: 'what can be backed up here, how well, and what stands in the way',
+    screen: 1,
+    options: ['all'],
+    examples: ['stillpoint detect'],
+    load: async () => (await import('./detect.ts')).detect,
+  },
+  {
+    name: 'backup',
+    args: '<job-or-ref...>',
+    help: 'back up a job of the configuration, or the servers named by references',
+    screen: 1,
+    options: ['to', 'method', 'dryRun'],
+    examples: ['stillpoint backup postgres://127.0.0.1:5432 --to /backups', 'stillpoint backup shop -n'],
+    more: 'Writes are held for milliseconds, or not at all; the server itself ends a hold that lasts. Ctrl-C lets writes go first, then exits.',
+    load: async () => (await import('./backup.ts')).backup,
+  },
+  {
+    name: 'list',
+    args: '[job]',
+    help: 'backups, newest first: level claimed, last verification, hold, size',
+    screen: 1,
+    options: ['from'],
+    examples: ['stillpoint list', 'stillpoint list shop -o json'],
+    load: async () => (await import('./list.ts')).list,
+  },
+  {
+    name: 'show',
+    args: '[id]',
+    help: 'one backup with the evidence for what it claims; how to restore it by hand',
+    screen: 1,
+    options: ['from', 'source', 'commands'],
+    examples: ['stillpoint show latest', 'stillpoint show 7f3k9q2m --commands'],
+    more: 'ID is eight characters or an unambiguous beginning, JOB@latest, or latest.',
+    load: async () => (await import('./show.ts')).show,
+  },
+  {
+    name: 'verify',
+    args: '[id]',
+    help: 'restore into a throwaway server and compare with what was captured',
+    screen: 1,
+    options: ['from'],
+    examples: ['stillpoint verify 7f3k9q2m', 'stillpoint verify shop@latest'],
+    more: 'Other tools call reading the bytes a verification; here that is check. verify restores, starts the server away from any network, stops at the recorded point, and compares tables, sequences, roles and schema. Only this makes a backup verified.',
+    load: async () => (await import('./verify.ts')).verify,
+  },
+  {
+    name: 'restore',
+    args: '<id> [source...]',
+    help: 'bring a backup back; --files puts the files into an empty folder',
+    screen: 1,
+    options: ['from', 'files'],
+    examples: ['stillpoint restore 7f3k9q2m --files /srv/restored'],
+    load: async () => (await import('./restore.ts')).restore,
+  },
+  {
+    name: 'recover',
+    args: '[ref...]',
+    help: 'end and remove what dead runs left: holds, slots, throwaway servers',
+    screen: 1,
+    options: ['from', 'run'],
+    examples: ['stillpoint recover', 'stillpoint recover postgres://127.0.0.1:5432 --run 7f3k9q2m'],
+    more: 'Safe beside a healthy run: it asks the servers and leaves alone what is alive.',
+    load: async () => (await import('./recover.ts')).recover,
+  },
+  {
+    name: 'init',
+    args: '',
+    help: 'write a commented stillpoint.yaml from what detect finds; never overwrites',
+    screen: 2,
+    options: [],
+    examples: ['stillpoint init'],
+    load: async () => (await import('./init.ts')).init,
+  },
+  {
+    name: 'plan',
+    args: '<job-or-ref...>',
+    help: 'every step with its statement, order and limit; holds and writes nothing',
+    screen: 2,
+    options: ['to', 'method'],
+    examples: ['stillpoint plan shop', 'stillpoint plan postgres://127.0.0.1:5432 -o json'],
+    load: async () => (await import('./plan.ts')).plan,
+  },
+  {
+    name: 'check',
+    args: '[id]',
+    help: 're-read every stored byte against its digests; restores nothing',
+    screen: 2,
+    options: ['from'],
+    examples: ['stillpoint check', 'stillpoint check 7f3k9q2m'],
+    load: async () => (await import('./check.ts')).check,
+  },
+  {
+    name: 'config validate',
+    args: '',
+    help: 'find mistakes in stillpoint.yaml, with their lines',
+    screen: 2,
+    options: [],
+    examples: ['stillpoint config validate -c /etc/stillpoint/stillpoint.yaml'],
+    load: async () => (await import('./config.ts')).validate,
+  },
+  {
+    name: 'config show',
+    args: '',
+    help: 'the configuration as it is understood, without secrets',
+    screen: 2,
+    options: [],
+    examples: ['stillpoint config show'],
+    load: async () => (await import('./config.ts')).show,
+  },
+  {
+    name: 'config schema',
+    args: '',
+    help: 'JSON Schema of stillpoint.yaml, for editors',
+    screen: 2,
+    options: [],
+    examples: ['stillpoint config schema > stillpoint.schema.json'],
+    load: async () => (await import('./config.ts')).schema,
+  },
+  {
+    name: 'recipe list',
+    args: '',
+    help: 'the engines, and how each can be captured',
+    screen: 2,
+    options: [],
+    examples: ['stillpoint recipe list'],
+    load: async () => (await import('./recipe.ts')).list,
+  },
+  {
+    name: 'recipe show',
+    args: '<engine>',
+    help: 'every statement sent to an engine; --grants: the role that it needs',
+    screen: 2,
+    options: ['grants', 'method'],
+    examples: ['stillpoint recipe show postgresql', 'stillpoint recipe show postgresql --grants | psql'],
+    load: async () => (await import('./recipe.ts')).show,
+  },
+  {
+    name: 'recipe validate',
+    args: '<engine-or-file>',
+    help: 'find mistakes in a recipe of your own',
+    screen: 2,
+    options: [],
+    examples: ['stillpoint recipe validate ./my-postgresql.yaml'],
+    load: async () => (await import('./recipe.ts')).validate,
+  },
+];

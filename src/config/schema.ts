@@ -1,0 +1,127 @@
+import { z } from 'zod';
+import { Secret } from '../model/secret.ts';
+import { parseDuration, parseRate } from './units.ts';
+
+/** stillpoint.yaml. The one source of validation, of `config schema`, and of docs/config.schema.json. */
+
+/** No server is held longer, whatever is asked for: see docs/promises.md. */
+export const LONGEST_HOLD = 30_000;
+
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'use letters, digits, dots, dashes and underscores');
+
+/** Durations and rates are checked by the very reader that reads them, so that no second grammar can drift. */
+const measure = (read: (text: string) => number | undefined, help: string, pattern: string) =>
+  z
+    .string()
+    .transform((text, context) => {
+      const value = read(text);
+      if (value === undefined) context.addIssue({ code: 'custom', message: `write ${help}` });
+      return value ?? 0;
+    })
+    .meta({ pattern });
+
+const duration = measure(parseDuration, '10s, 5m, 1h30m or 7d', '^(\\d+(\\.\\d+)?(ms|[smhdw]))+$');
+const rate = measure(parseRate, '100MB/s', '^\\d+(\\.\\d+)?\\s*[kmgtKMGT]?i?[bB]?/s$');
+
+const secret = z
+  .union([
+    z.string().transform((text) => new Secret(text)),
+    z.strictObject({ file: z.string().describe('A file that holds it; mode 0600') }),
+    z.strictObject({ env: z.string().describe('An environment variable that holds it') }),
+  ])
+  .describe('A secret: a file or an environment variable that holds it; written here only if this file is 0600');
+
+const argv = z.array(z.string()).min(1).describe('A program and its arguments; never a shell string');
+const hooks = z.array(
+  z.union([argv, z.strictObject({ run: argv, timeout: duration.optional(), source: name.optional() })]),
+);
+
+const login = {
+  user: z.string().optional().describe('Who logs in'),
+  password: secret.optional(),
+  loginDatabase: z.string().optional().describe('The database to log in to; not the one to back up'),
+};
+
+const method = z
+  .enum(['snapshot', 'copy', 'dump', 'auto'])
+  .describe('How to capture it; auto, the default, is the best that is possible');
+
+const source = z
+  .union([
+    z.string().transform((ref) => ({ ref })),
+    z.strictObject({
+      ref: z.string().describe('docker:NAME, compose:PROJECT/SERVICE, k8s:NS/POD or postgres://host:5432'),
+      method: method.optional(),
+      ...login,
+    }),
+  ])
+  .describe('One database server, by its reference');
+
+const repository = z.strictObject({
+  directory: z.string().describe('A folder; relative to this file'),
+  encryption: z
+    .strictObject({
+      recipients: z.array(z.string().startsWith('age1', 'is not an age recipient (age1...)')).min(1),
+      identity: secret.optional().describe('The key; verify, gate and restore need it'),
+    })
+    .optional(),
+});
+
+const verify = z.strictObject({
+  after: z.literal('backup').optional().describe('Verify every backup as soon as it is made'),
+  every: duration.optional().describe('Verify when the newest verified backup is older'),
+  queries: z
+    .array(z.strictObject({ source: name, sql: z.string() }))
+    .optional()
+    .describe('Each must return one true on the restored copy'),
+});
+
+const count = z.int().min(0);
+const keep = z.strictObject({
+  last: count.optional(),
+  hourly: count.optional(),
+  daily: count.optional(),
+  weekly: count.optional(),
+  monthly: count.optional(),
+  yearly: count.optional(),
+});
+
+const job = z.strictObject({
+  sources: z.record(name, source).describe('What is backed up together; two or more are cut at one instant'),
+  coordinate: z.boolean().default(true).describe('false: the sources need not be cut at one instant'),
+  hold: duration
+    .pipe(z.number().max(LONGEST_HOLD, 'the longest hold is 30s').min(100, 'the shortest hold is 100ms'))
+    .prefault('10s')
+    .describe('The longest that writes may be held; the server ends it; 30s at most'),
+  onOverrun: z.enum(['fail', 'downgrade']).default('fail').describe('When the hold cannot be had, or ends early'),
+  repository: name.optional().describe('Where it is stored; needed where there are several'),
+  copies: z.array(name).optional().describe('Further repositories that get the same bytes'),
+  verify: verify.optional(),
+  keep: keep.optional(),
+  limits: z.strictObject({ streams: z.int().min(1).optional(), rate: rate.optional() }).optional(),
+  hooks: z
+    .strictObject({
+      before: hooks.optional(),
+      held: hooks.optional(),
+      after: hooks.optional(),
+      failed: hooks.optional(),
+    })
+    .optional(),
+});
+
+export const configSchema = z.strictObject({
+  repositories: z.record(name, repository).default({}),
+  jobs: z.record(name, job).default({}),
+  recipes: z.record(name, z.string()).default({}).describe('Your own copy of a recipe, by engine'),
+});
+
+export type ConfigData = z.output<typeof configSchema>;
+export type JobConfig = ConfigData['jobs'][string];
+export type RepositoryConfig = ConfigData['repositories'][string];
+export type SecretConfig = z.output<typeof secret>;
+
+/** JSON Schema of what a user writes, for editors. */
+export const configJsonSchema = (): object => ({
+  title: 'stillpoint.yaml',
+  ...z.toJSONSchema(configSchema, { io: 'input', reused: 'inline' }),
+});

@@ -1,0 +1,34 @@
+import type { Look } from '../look.ts';
+import type { Answer, Bodies, Result } from '../results.ts';
+import { backupText } from './backup.ts';
+import { detectText } from './detect.ts';
+import { listText } from './list.ts';
+import { planText } from './plan.ts';
+import { grantsText, recipesText, recipeText, validConfigText } from './settings.ts';
+import { byHandText, showText } from './show.ts';
+import { checkText, recoverText, restoreText, verifyText } from './store.ts';
+
+const TEXTS: { readonly [A in Answer]: (body: Bodies[A], look: Look) => readonly string[] } = {
+  detect: detectText,
+  backup: backupText,
+  plan: planText,
+  list: listText,
+  show: showText,
+  'show commands': byHandText,
+  check: checkText,
+  verify: verifyText,
+  restore: restoreText,
+  recover: recoverText,
+  init: ({ path }) => [`Wrote ${path}. Read it: it says what will be backed up, and how.`],
+  'config validate': validConfigText,
+  'config show': ({ yaml }) => yaml.trimEnd().split('\n'),
+  'config schema': (body) => JSON.stringify(body, null, 2).split('\n'),
+  'recipe list': recipesText,
+  'recipe show': ({ text }) => text.trimEnd().split('\n'),
+  'recipe grants': grantsText,
+  'recipe validate': recipeText,
+};
+
+/** The lines of one answer, without its notes and next command. */
+export const answerText = <A extends Answer>(result: Result<A>, look: Look): readonly string[] =>
+  TEXTS[result.answer](result.body, look);

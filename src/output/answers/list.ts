@@ -1,0 +1,66 @@
+import type { BackupLine } from '../../model/manifest.ts';
+import { age, bytes, type Column, clip, millis, plural, table, when, wrap } from '../format.ts';
+import type { Look } from '../look.ts';
+import type { Listing } from '../results.ts';
+
+const COLUMNS: readonly Column[] = [
+  { title: 'ID' },
+  { title: 'WHEN' },
+  { title: 'SOURCES' },
+  { title: 'LEVEL' },
+  { title: 'VERIFIED' },
+  { title: 'HELD', right: true },
+  { title: 'SIZE', right: true },
+];
+
+/** Newest first under the name of its job, which may be long: a column for it would not fit. */
+export function listText(listing: Listing, look: Look): readonly string[] {
+  const { backups, damaged, repository, encrypted } = listing;
+  const lines: string[] = [];
+  if (backups.length === 0) lines.push(`No backups in ${repository}.`);
+  else {
+    const [head = '', ...rows] = table(
+      COLUMNS,
+      backups.map((it) => row(it, look.now())),
+    );
+    lines.push(head);
+    const jobs = new Map<string, string[]>();
+    for (const [at, backup] of backups.entries()) {
+      const line = rows[at] ?? '';
+      jobs.set(backup.job, [...(jobs.get(backup.job) ?? []), coloured(backup, line, look)]);
+    }
+    for (const [job, of] of jobs) lines.push('', `job ${look.paint.bold(job)}`, ...of);
+    const stored = bytes(backups.reduce((sum, it) => sum + it.storedBytes, 0));
+    lines.push(
+      '',
+      `${plural(backups.length, 'backup')}, ${stored}, in ${repository} (${encrypted ? '' : 'not '}encrypted).`,
+    );
+  }
+  for (const one of damaged) lines.push(...wrap(look.paint.red(`DAMAGED ${one.where}: ${one.text}`), look.width, '  '));
+  return lines;
+}
+
+function row(backup: BackupLine, now: number): readonly string[] {
+  return [
+    backup.id,
+    when(backup.at),
+    clip(engines(backup), 14),
+    backup.level,
+    verified(backup, now),
+    backup.heldMillis === undefined ? '-' : millis(backup.heldMillis),
+    bytes(backup.storedBytes),
+  ];
+}
+
+function engines(backup: BackupLine): string {
+  const names = [...new Set(backup.sources.map((it) => it.engine))];
+  return names.length === 1 ? (names[0] ?? '') : `${names[0]} +${names.length - 1}`;
+}
+
+function verified({ verification }: BackupLine, now: number): string {
+  if (!verification) return 'never';
+  return verification.good ? age(verification.at, now) : 'DIFFERS';
+}
+
+const coloured = (backup: BackupLine, line: string, look: Look): string =>
+  backup.verification && !backup.verification.good ? look.paint.red(line) : line;

@@ -1,0 +1,102 @@
+/** Numbers, times and columns as people read them. Pure. */
+
+/** `97B`, `38M`, `4.1G`: powers of 1024, at most four characters and a unit. */
+export function bytes(count: number): string {
+  if (!Number.isFinite(count)) return '?';
+  let value = count;
+  let unit = 'B';
+  for (const next of ['K', 'M', 'G', 'T', 'P']) {
+    if (value < 1024) break;
+    value /= 1024;
+    unit = next;
+  }
+  return `${unit === 'B' || value >= 9.95 ? Math.round(value) : value.toFixed(1)}${unit}`;
+}
+
+/** `0.4 ms`, `58 ms`, `2.6 s`, `31 s`, `2m 04s`, `3h 12m`. */
+export function millis(value: number): string {
+  if (value < 9.95) return `${Number(value.toFixed(1))} ms`;
+  if (value < 999.5) return `${Math.round(value)} ms`;
+  if (value < 9_950) return `${(value / 1000).toFixed(1)} s`;
+  const seconds = Math.round(value / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const two = (part: number): string => String(part).padStart(2, '0');
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}m ${two(seconds % 60)}s`;
+  return `${Math.floor(minutes / 60)}h ${two(minutes % 60)}m`;
+}
+
+export const rate = (count: number, over: number): string => (over > 0 ? `${bytes(count / (over / 1000))}/s` : '');
+
+/** `just now`, `5 min ago`, `26 h ago`, `9 d ago`. */
+export function age(of: string, now: number): string {
+  const minutes = Math.floor((now - Date.parse(of)) / 60_000);
+  if (minutes < 1) return 'just now';
+  if (minutes < 120) return `${minutes} min ago`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 72 ? `${hours} h ago` : `${Math.floor(hours / 24)} d ago`;
+}
+
+/** Local wall-clock time, as a DBA has it on the wall: `2026-11-21 02:00`. */
+export function when(instant: string): string {
+  const at = new Date(instant);
+  const two = (part: number): string => String(part).padStart(2, '0');
+  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${date} ${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
+export const count = (value: number): string => value.toLocaleString('en-US');
+
+export const plural = (value: number, one: string, many = `${one}s`): string =>
+  `${count(value)} ${value === 1 ? one : many}`;
+
+/** `a`, `a and b`, `a, b and c`. */
+export const listed = (items: readonly string[]): string =>
+  items.length < 2 ? (items[0] ?? '') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
+
+/** A filled bar: `####------`. */
+export function bar(fraction: number, width: number): string {
+  const full = Math.round(Math.min(1, Math.max(0, fraction)) * width);
+  return '#'.repeat(full) + '-'.repeat(width - full);
+}
+
+/** Clips in the middle's favour: what tells names apart is at both ends. */
+export function clip(text: string, width: number): string {
+  if (text.length <= width) return text;
+  const tail = Math.floor((width - 1) / 2);
+  return `${text.slice(0, width - 1 - tail)}~${tail > 0 ? text.slice(-tail) : ''}`;
+}
+
+/** Breaks at spaces; continuation lines get `indent`. A word that is too long stays whole: it may be a path or a command. */
+export function wrap(text: string, width: number, indent = ''): readonly string[] {
+  const lines: string[] = [];
+  for (const paragraph of text.split('\n')) {
+    let line = '';
+    for (const word of paragraph.split(' ')) {
+      const longer = line === '' ? word : `${line} ${word}`;
+      if (line !== '' && longer.length > width) {
+        lines.push(line.trimEnd());
+        line = indent + word;
+      } else line = longer;
+    }
+    lines.push(line.trimEnd());
+  }
+  return lines;
+}
+
+export interface Column {
+  readonly title: string;
+  readonly right?: boolean;
+}
+
+/** Columns two spaces apart, as wide as they must be; nothing after the last. */
+export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): readonly string[] {
+  const cells = [columns.map((it) => it.title), ...rows];
+  const widths = columns.map((_, at) => Math.max(...cells.map((row) => row[at]?.length ?? 0)));
+  return cells.map((row) =>
+    row
+      .map((cell, at) => (columns[at]?.right ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  );
+}

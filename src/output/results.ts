@@ -1,0 +1,138 @@
+import type { Facts, Offer } from '../model/facts.ts';
+import type { BackupId } from '../model/id.ts';
+import type { BackupLine, Damage, Manifest, Verification } from '../model/manifest.ts';
+import type { Plan } from '../model/plan.ts';
+
+/** What each verb answers: the document that `-o json` prints and that the text is made from. */
+export interface Bodies {
+  readonly detect: Detected;
+  readonly backup: Manifest;
+  readonly plan: Plan;
+  readonly list: Listing;
+  readonly show: Shown;
+  readonly 'show commands': ByHand;
+  readonly check: Checked;
+  readonly verify: Verified;
+  readonly restore: Restored;
+  readonly recover: Recovered;
+  readonly init: Written;
+  readonly 'config validate': ValidConfig;
+  readonly 'config show': { readonly path: string; readonly config: unknown; readonly yaml: string };
+  readonly 'config schema': object;
+  readonly 'recipe list': readonly RecipeLine[];
+  readonly 'recipe show': {
+    readonly name: string;
+    readonly path: string;
+    readonly sha256: string;
+    readonly text: string;
+  };
+  readonly 'recipe grants': {
+    readonly engine: string;
+    readonly method: string;
+    readonly statements: readonly { readonly sql: string; readonly versions?: string }[];
+  };
+  readonly 'recipe validate': { readonly name: string; readonly path: string; readonly sha256: string };
+}
+
+export type Answer = keyof Bodies;
+
+/** What a command returns. */
+export interface Result<A extends Answer = Answer> {
+  readonly answer: A;
+  readonly body: Bodies[A];
+  /** Sentences that belong to the result: what a user should know before going on. */
+  readonly notes?: readonly string[];
+  /** The next command. */
+  readonly next?: string;
+  /** Absent: 0. */
+  readonly exit?: number;
+}
+
+export interface Detected {
+  readonly instances: readonly {
+    readonly ref: string;
+    readonly engine: string;
+    readonly title: string;
+    readonly version?: string;
+    readonly dataDirectory?: string;
+    readonly fileSystem?: string;
+    readonly facts?: Facts;
+    readonly offers: readonly Offer[];
+    /** Why it could not be asked. */
+    readonly problem?: { readonly code: string; readonly message: string; readonly next: string };
+  }[];
+  /** What was looked at and is not a database, when asked for. */
+  readonly skipped: readonly { readonly ref: string; readonly why: string }[];
+  readonly looked: number;
+  readonly millis: number;
+}
+
+export interface Listing {
+  readonly repository: string;
+  readonly encrypted: boolean;
+  readonly backups: readonly BackupLine[];
+  /** Backups whose manifest cannot be read. */
+  readonly damaged: readonly { readonly where: string; readonly text: string }[];
+}
+
+export interface Shown {
+  readonly repository: string;
+  readonly manifest: Manifest;
+  readonly verifications: readonly Verification[];
+}
+
+export interface ByHand {
+  readonly id: BackupId;
+  readonly sources: readonly {
+    readonly name: string;
+    readonly engine: string;
+    readonly position: string;
+    readonly commands: readonly string[];
+  }[];
+}
+
+export interface Checked {
+  readonly repository: string;
+  readonly backups: readonly {
+    readonly id: BackupId;
+    readonly job: string;
+    readonly storedBytes: number;
+    readonly damage: readonly Damage[];
+  }[];
+  readonly damaged: Listing['damaged'];
+  readonly millis: number;
+}
+
+export interface Verified {
+  readonly id: BackupId;
+  readonly job: string;
+  readonly verification: Verification;
+}
+
+export interface Restored {
+  readonly id: BackupId;
+  readonly restored: readonly { readonly source: string; readonly folder: string }[];
+}
+
+export interface Recovered {
+  readonly found: number;
+  readonly removed: number;
+  readonly failed: readonly { readonly code: string; readonly message: string; readonly next: string }[];
+}
+
+export interface Written {
+  readonly path: string;
+}
+
+export interface ValidConfig {
+  readonly path: string;
+  readonly repositories: readonly string[];
+  readonly jobs: readonly { readonly name: string; readonly sources: readonly string[] }[];
+}
+
+export interface RecipeLine {
+  readonly engine: string;
+  readonly title: string;
+  readonly versions: string;
+  readonly methods: readonly string[];
+}
