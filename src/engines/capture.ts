@@ -1,7 +1,6 @@
 import type { Reason } from '../model/level.ts';
 import type { SourceRecord } from '../model/manifest.ts';
 import type { Position } from '../model/position.ts';
-import type { Millis } from '../model/time.ts';
 import type { Put } from '../repositories/repository.ts';
 import type { Files } from '../runtimes/files.ts';
 
@@ -17,10 +16,10 @@ export interface Capture extends AsyncDisposable {
   /** Before the window, may take hours, writers unhindered: checkpoint, the fuzzy files of `copy`. */
   prepare(put: Put, signal: AbortSignal): Promise<void>;
   /**
-   * Stops writes within the acquire budget, for `limit` at most, or throws `hold-refused` (naming who is in the way) with
-   * nothing held. May be called again after a refusal; the stall that all attempts cause together stays below `limit`.
+   * Stops writes within the acquire budget, for the run's hold limit at most, or throws `hold-refused` (naming who is in
+   * the way) with nothing held. The stall that all its attempts cause together stays below the limit. Once.
    */
-  hold(limit: Millis): Promise<Hold>;
+  hold(): Promise<Hold>;
   /** In the window, milliseconds: pins the point (exported snapshots, restore point, LSN). Again only after a void cut. */
   cut(): Promise<Position>;
   /**
@@ -36,7 +35,7 @@ export type Captured = Pick<
   'excluded' | 'settings' | 'fingerprint' | 'artifacts' | 'definition' | 'position' | 'reasons'
 >;
 
-/** Writes are stopped. The server, or a guard beside it, ends this at `limit` even when we are dead. */
+/** Writes are stopped. The server, or a guard beside it, ends this at the limit even when we are dead. */
 export interface Hold extends AsyncDisposable {
   /** The session died or the limit passed: what is cut after this is void. */
   readonly lost: AbortSignal;

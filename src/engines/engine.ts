@@ -4,6 +4,7 @@ import type { Leftover } from '../model/leftover.ts';
 import type { Difference, SourceRecord } from '../model/manifest.ts';
 import type { SourcePlan } from '../model/plan.ts';
 import type { Login } from '../model/secret.ts';
+import type { Millis } from '../model/time.ts';
 import type { Open } from '../repositories/repository.ts';
 import type { Instance, Target, Twin } from '../runtimes/runtime.ts';
 import type { StorageOffer } from '../snapshots/snapshotter.ts';
@@ -21,8 +22,8 @@ export interface Engine {
   inspect(at: Instance, login: Login): Promise<Facts>;
   /** Pure: every method, best first; an impossible one carries its reason. */
   offers(facts: Facts, storage: StorageOffer): readonly Offer[];
-  /** Opens all sessions that the plan needs, named after the run; holds nothing. `tell` reports steps. */
-  capture(at: Instance, login: Login, plan: SourcePlan, run: RunId, tell: Tell): Promise<Capture>;
+  /** Opens all sessions that the plan needs, named after the run; holds nothing. */
+  capture(at: Instance, login: Login, plan: SourcePlan, run: CaptureRun): Promise<Capture>;
   /**
    * Puts the files of a physical backup into an empty target, tablespaces below it, with what a server needs to recover
    * to exactly `source.position`, quarantined. Starts nothing. Throws `damaged`, `restore-failed`.
@@ -34,6 +35,14 @@ export interface Engine {
   compare(at: Instance, login: Login, source: SourceRecord, open: Open): AsyncGenerator<Difference, Compared>;
   /** Sessions, slots, locks and pauses that carry a run id, of any run. Removing one ends it on the server. */
   leftovers(at: Instance, login: Login): AsyncIterable<Leftover>;
+}
+
+/** What a capture needs to know of its run. */
+export interface CaptureRun {
+  readonly id: RunId;
+  /** The server itself ends a hold after this. */
+  readonly holdLimit: Millis;
+  readonly tell: Tell;
 }
 
 export interface Compared {

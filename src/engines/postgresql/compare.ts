@@ -5,6 +5,7 @@ import type { Open } from '../../repositories/repository.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import type { Compared } from '../engine.ts';
 import { type Print, prints } from './fingerprint.ts';
+import { asCut, readSequences } from './sequences.ts';
 import { openSession, type Session } from './session.ts';
 
 /** Reads the same fingerprint from `at` and compares it, line by line, with the stored one. */
@@ -22,7 +23,7 @@ export async function* compare(
   for (const row of databases)
     sessions.push(stack.use(await openSession(at, login, 'stillpoint/compare', row.datname ?? '')));
   const compared = { tables: 0, rows: 0, objects: 0 };
-  for await (const print of prints(sessions, [])) {
+  for await (const print of prints(sessions, asCut(await readSequences(sessions)), [])) {
     const key = keyOf(print);
     const before = expected.get(key);
     expected.delete(key);
@@ -59,13 +60,10 @@ function differ(before: Print, after: Print): string | undefined {
     if (before.rows !== after.rows) return `has ${count(after.rows)} restored, ${count(before.rows)} at the cut`;
     return before.sum === after.sum ? undefined : `has ${count(after.rows)} as at the cut, but their content differs`;
   }
-  if ('ahead' in before && 'ahead' in after) {
-    const [low, high] =
-      BigInt(before.value) <= BigInt(before.ahead) ? [before.value, before.ahead] : [before.ahead, before.value];
-    const fits = BigInt(after.value) >= BigInt(low) && BigInt(after.value) <= BigInt(high);
-    return fits
-      ? undefined
-      : `stands at ${after.value}; at the cut it stood at ${before.value} and recovery may set it on to ${before.ahead} at most`;
+  if ('low' in before && 'low' in after) {
+    const [at, low, high] = [BigInt(after.low), BigInt(before.low), BigInt(before.high)];
+    if (low <= high ? at >= low && at <= high : at <= low && at >= high) return undefined;
+    return `stands at ${after.low}; at the cut it stood at ${before.low} and recovery may set it on to ${before.high} at most`;
   }
   if ('definition' in before && 'definition' in after) {
     return before.definition === after.definition

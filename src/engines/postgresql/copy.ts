@@ -7,15 +7,17 @@ import type { Artifact } from '../../model/manifest.ts';
 import type { SourcePlan } from '../../model/plan.ts';
 import type { Position } from '../../model/position.ts';
 import type { Login } from '../../model/secret.ts';
+import type { Millis } from '../../model/time.ts';
 import type { Put } from '../../repositories/repository.ts';
 import type { Files } from '../../runtimes/files.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import type { Capture, Captured, Hold } from '../capture.ts';
-import type { Tell } from '../engine.ts';
+import type { CaptureRun, Tell } from '../engine.ts';
 import { readControl } from './control.ts';
 import { fingerprint } from './fingerprint.ts';
-import { holdTables } from './hold.ts';
+import { acquireBudget, holdTables, type ReadyHold, readyHold } from './hold.ts';
 import { applicationName, slotName } from './names.ts';
+import { between, type CutSequences, readSequences } from './sequences.ts';
 import { fill, openSession, type Row, type Session } from './session.ts';
 
 /** The backup session ends itself when nothing was said on it for this long. */
@@ -58,7 +60,12 @@ export const skipInCopy = (path: string): boolean => {
 };
 
 /** The copy method: slot and backup mode, files while writers go on, stop; then the point; then the log up to it. */
-export async function openCopy(at: Instance, login: Login, plan: SourcePlan, run: RunId, tell: Tell): Promise<Capture> {
+export async function openCopy(
+  at: Instance,
+  login: Login,
+  plan: SourcePlan,
+  { id: run, holdLimit, tell }: CaptureRun,
+): Promise<Capture> {
   const application = applicationName(run);
   const statements = plan.statements;
   const stack = new AsyncDisposableStack();
@@ -69,7 +76,7 @@ export async function openCopy(at: Instance, login: Login, plan: SourcePlan, run
     const control = await open();
     tell('session', `session ${backup.name} opened`);
     const files = await at.files(plan.facts.paths.data);
-    return new Copy({ at, plan, run, tell, application, statements, stack, open, backup, control, files });
+    return new Copy({ at, plan, run, holdLimit, tell, statements, stack, open, backup, control, files });
   } catch (cause) {
     await stack.disposeAsync();
     throw cause;
@@ -80,8 +87,8 @@ interface Parts {
   readonly at: Instance;
   readonly plan: SourcePlan;
   readonly run: RunId;
+  readonly holdLimit: Millis;
   readonly tell: Tell;
-  readonly application: string;
   readonly statements: Readonly<Record<string, string>>;
   readonly stack: AsyncDisposableStack;
   readonly open: (database?: string) => Promise<Session>;
@@ -98,7 +105,8 @@ class Copy implements Capture {
   #started: string | undefined;
   #stopped: Row | undefined;
   #control: Buffer | undefined;
-  #holders: readonly Session[] = [];
+  #ready: ReadyHold | undefined;
+  #sequences: CutSequences = new Map();
   #readers: readonly Session[] = [];
   #position: Position | undefined;
   #cuts = 0;
@@ -137,19 +145,26 @@ class Copy implements Capture {
 
   /** Opened late, so that none sits idle for hours behind a firewall that forgets it; before the window, so that none is opened in it. */
   async #openWindowSessions(): Promise<void> {
-    const { open, plan, tell } = this.#parts;
-    this.#holders = await Promise.all(plan.facts.databases.map((it) => open(it)));
-    this.#readers = await Promise.all(plan.facts.databases.map((it) => open(it)));
-    tell(
-      'window-sessions',
-      `${this.#holders.length + this.#readers.length} sessions in ${plan.facts.databases.length} databases`,
-    );
+    const { open, plan, tell, control, statements, holdLimit } = this.#parts;
+    const { databases, settings } = plan.facts;
+    const holders = await Promise.all(databases.map((it) => open(it)));
+    this.#readers = await Promise.all(databases.map((it) => open(it)));
+    const acquire = acquireBudget(Number(settings.deadlock_timeout ?? 1000));
+    this.#ready = await readyHold({ holders, control, statements, acquire, limit: holdLimit });
+    // Once before it counts: the first run of a query fills the session's catalog caches, which takes ten times as long.
+    await Promise.all([
+      readSequences(this.#readers),
+      control.query(fill(statements.witness)),
+      ...this.#readers.map((it) =>
+        it.query(`${fill(statements.openSnapshot)}; ${fill(statements.exportSnapshot)}; ROLLBACK`),
+      ),
+    ]);
+    tell('window-sessions', `${holders.length + this.#readers.length} sessions in ${databases.length} databases`);
   }
 
-  async hold(limit: number): Promise<Hold> {
-    const { control, statements, plan, run } = this.#parts;
-    const deadlockTimeout = Number(plan.facts.settings.deadlock_timeout ?? 1000);
-    return holdTables({ holders: this.#holders, control }, statements, deadlockTimeout, limit, run);
+  async hold(): Promise<Hold> {
+    if (!this.#ready) throw new StillpointError('internal', 'The copy was held before it was prepared.');
+    return holdTables(this.#ready, this.#parts.run);
   }
 
   async cut(): Promise<Position> {
@@ -162,9 +177,11 @@ class Copy implements Capture {
         return `${reader.database}=${row?.snapshot}`;
       }),
     );
+    const before = await readSequences(this.#readers);
     const point = `stillpoint-${run}${this.#cuts > 1 ? `-${this.#cuts}` : ''}`;
     const [row] = await control.query(fill(statements.point, { point }));
     const lsn = row?.lsn ?? '';
+    this.#sequences = between(before, await readSequences(this.#readers));
     this.#position = {
       text: `restore point ${point} at ${lsn}`,
       values: { point, lsn, snapshots: snapshots.join(' ') },
@@ -187,7 +204,7 @@ class Copy implements Capture {
     await this.#parts.backup[Symbol.asyncDispose]();
     const name = `${plan.name}.fingerprint.ndjson`;
     const excluded: Captured['excluded'][number][] = [];
-    await this.#store(put, name, fingerprint(this.#readers, excluded), signal);
+    await this.#store(put, name, fingerprint(this.#readers, this.#sequences, excluded), signal);
     tell('fingerprint', 'every table, sequence, role and definition fingerprinted at the point');
     const definition = await at.definition(plan.facts.paths.data);
     await stack.disposeAsync();

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Reason } from '../../model/level.ts';
 import { CLUSTER_OBJECTS, DATABASE_OBJECTS } from './objects.ts';
+import type { CutSequences } from './sequences.ts';
 import { quoteName, type Session } from './session.ts';
 
 /** One line of a fingerprint: what one object was at the cut. */
@@ -16,8 +17,8 @@ export type Print =
       readonly kind: 'sequence';
       readonly database: string;
       readonly name: string;
-      readonly value: string;
-      readonly ahead: string;
+      readonly low: string;
+      readonly high: string;
     }
   | {
       readonly kind: 'large objects';
@@ -42,11 +43,6 @@ WHERE (c.relkind = 'r' OR (c.relkind = 'm' AND c.relispopulated)) AND c.relpersi
 const FOREIGN = `
 SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'f' ORDER BY 1, 2`;
 
-const SEQUENCES = `
-SELECT n.nspname AS schema, c.relname AS name, s.seqincrement AS increment
-FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relpersistence = 'p' ORDER BY 1, 2`;
-
 const LARGE_OBJECTS = `
 SELECT count(*) AS rows, coalesce(sum(('x' || substr(md5(loid || ':' || pageno || ':' || encode(data, 'hex')), 1, 16))::bit(64)::bigint::numeric), 0) AS sum
 FROM pg_largeobject`;
@@ -56,16 +52,24 @@ FROM pg_largeobject`;
  * text: independent of row order, exact to the row. The row alias is one that no column will have, because `r::text`
  * would hash a *column* named r.
  */
-export function fingerprint(sessions: readonly Session[], excluded: Reason[]): Readable {
-  return Readable.from(lines(sessions, excluded), { objectMode: false });
+export function fingerprint(sessions: readonly Session[], sequences: CutSequences, excluded: Reason[]): Readable {
+  return Readable.from(lines(sessions, sequences, excluded), { objectMode: false });
 }
 
-async function* lines(sessions: readonly Session[], excluded: Reason[]): AsyncGenerator<string> {
-  for await (const print of prints(sessions, excluded)) yield `${JSON.stringify(print)}\n`;
+async function* lines(
+  sessions: readonly Session[],
+  sequences: CutSequences,
+  excluded: Reason[],
+): AsyncGenerator<string> {
+  for await (const print of prints(sessions, sequences, excluded)) yield `${JSON.stringify(print)}\n`;
 }
 
 /** Every print of every database; what cannot be in a physical copy is pushed to `excluded` by name. */
-export async function* prints(sessions: readonly Session[], excluded: Reason[]): AsyncGenerator<Print> {
+export async function* prints(
+  sessions: readonly Session[],
+  sequences: CutSequences,
+  excluded: Reason[],
+): AsyncGenerator<Print> {
   const [first] = sessions;
   if (first) {
     await first.query(FIXED);
@@ -75,7 +79,8 @@ export async function* prints(sessions: readonly Session[], excluded: Reason[]):
     await session.query(FIXED);
     yield* objects(session, DATABASE_OBJECTS, session.database);
     yield* tables(session, excluded);
-    yield* sequences(session);
+    for (const [name, { low, high }] of sequences.get(session.database) ?? [])
+      yield { kind: 'sequence', database: session.database, name, low, high };
     const [large] = await session.query(LARGE_OBJECTS);
     yield {
       kind: 'large objects',
@@ -112,23 +117,5 @@ async function* tables(session: Session, excluded: Reason[]): AsyncGenerator<Pri
       SELECT count(*) AS rows, coalesce(sum(('x' || substr(md5((stillpoint_row.*)::text), 1, 16))::bit(64)::bigint::numeric), 0) AS sum
       FROM ONLY ${quoteName(row.schema ?? '', row.name ?? '')} stillpoint_row`);
     yield { kind: 'table', database, name, rows: Number(sum?.rows), sum: sum?.sum ?? '' };
-  }
-}
-
-/** `ahead` is how far recovery may set the sequence on: it logs 32 values in advance (src/backend/commands/sequence.c, SEQ_LOG_VALS). */
-async function* sequences(session: Session): AsyncGenerator<Print> {
-  for (const row of await session.query(SEQUENCES)) {
-    const [value] = await session.query(
-      `SELECT last_value, log_cnt, is_called FROM ${quoteName(row.schema ?? '', row.name ?? '')}`,
-    );
-    const increment = BigInt(row.increment ?? '1');
-    const ahead = BigInt(value?.last_value ?? '0') + (BigInt(value?.log_cnt ?? '0') + 32n) * increment;
-    yield {
-      kind: 'sequence',
-      database: session.database,
-      name: `${row.schema}.${row.name}`,
-      value: value?.last_value ?? '',
-      ahead: String(ahead),
-    };
   }
 }

@@ -10,41 +10,74 @@ import { tablesToLock } from './tables.ts';
 export interface HoldSessions {
   readonly holders: readonly Session[];
   readonly control: Session;
+  readonly statements: Readonly<Record<string, string>>;
+  /** How long one attempt may make writers wait. */
+  readonly acquire: Millis;
+  readonly limit: Millis;
+}
+
+/** Everything about a hold that can be done before it: limits set on the server, tables listed. */
+export interface ReadyHold {
+  readonly sessions: HoldSessions;
+  readonly locks: readonly { readonly list: string; readonly count: number }[];
 }
 
 const ATTEMPTS = 5;
 
+/** At most half of deadlock_timeout, so that in a deadlock we give up before the server looks for a victim among the application's sessions. */
+export const acquireBudget = (deadlockTimeout: Millis): Millis => Math.min(500, Math.floor(deadlockTimeout / 2));
+
+/** Sets the server's limits on the holding sessions and lists what to lock. Holds nothing; writers notice nothing. */
+export async function readyHold(sessions: HoldSessions): Promise<ReadyHold> {
+  const { limit, acquire, statements } = sessions;
+  return {
+    sessions,
+    locks: await Promise.all(
+      sessions.holders.map(async (holder) => {
+        if (holder.lost.aborted)
+          throw new StillpointError(
+            'hold-refused',
+            `The session for database ${holder.database} was ended by the server.`,
+            { cause: holder.lost.reason },
+          );
+        await holder.query(fill(statements.guardHold, { limit, acquire }));
+        return tablesToLock(holder);
+      }),
+    ),
+  };
+}
+
 /**
  * Locks every user table of every database in SHARE mode: waits for writers in flight, then blocks them (manual 13.3.1).
  * An attempt that does not get all its locks within the acquire budget lets go of all and tries again after a random
- * pause. The budget is at most half of deadlock_timeout, so that in a deadlock we give up before the server looks for a
- * victim among the application's sessions.
+ * pause; the stall of all attempts together stays below the limit.
  */
-export async function holdTables(
-  sessions: HoldSessions,
-  statements: Readonly<Record<string, string>>,
-  deadlockTimeout: Millis,
-  limit: Millis,
-  run: RunId,
-): Promise<Hold> {
-  const acquire = Math.min(500, Math.floor(deadlockTimeout / 2));
+export async function holdTables(ready: ReadyHold, run: RunId): Promise<Hold> {
+  const { sessions } = ready;
+  const { holders, statements, acquire, limit } = sessions;
+  let { locks } = ready;
   let stalled = 0;
   let culprit = '';
   for (let attempt = 1; attempt <= ATTEMPTS && stalled + acquire < limit; attempt++) {
-    if (attempt > 1) await sleep(200 + Math.random() * 400);
+    if (attempt > 1) {
+      await sleep(200 + Math.random() * 400);
+      ({ locks } = await readyHold(sessions));
+    }
     const start = performance.now();
-    const locks = await Promise.all(sessions.holders.map((holder) => prepareLock(holder, statements, acquire, limit)));
-    const watcher = findCulprit(sessions, acquire);
+    const watcher = findCulprit(sessions);
     const results = await Promise.allSettled(
-      sessions.holders.map((holder, at) => lock(holder, locks[at]?.list ?? '', statements)),
+      holders.map((holder, at) => lock(holder, locks[at]?.list ?? '', statements)),
     );
     const failed = results.find((it) => it.status === 'rejected');
     if (!failed) {
-      const expected = locks.reduce((sum, it) => sum + it.count, 0);
       watcher.stop();
-      return held(sessions, statements, limit, run, expected);
+      return held(
+        sessions,
+        run,
+        locks.reduce((sum, it) => sum + it.count, 0),
+      );
     }
-    await Promise.all(sessions.holders.map((holder) => letGo(holder, statements)));
+    await Promise.all(holders.map((holder) => letGo(holder, statements)));
     stalled += performance.now() - start;
     culprit = (await watcher.found) ?? (culprit || messageOf(failed.reason));
   }
@@ -52,20 +85,6 @@ export async function holdTables(
     'hold-refused',
     `Writes could not be held within ${acquire} ms, ${ATTEMPTS} times in a row: ${culprit}.`,
   );
-}
-
-async function prepareLock(
-  holder: Session,
-  statements: Readonly<Record<string, string>>,
-  acquire: Millis,
-  limit: Millis,
-): Promise<{ list: string; count: number }> {
-  if (holder.lost.aborted)
-    throw new StillpointError('hold-refused', `The session for database ${holder.database} was ended by the server.`, {
-      cause: holder.lost.reason,
-    });
-  await holder.query(fill(statements.guardHold, { limit, acquire }));
-  return tablesToLock(holder);
 }
 
 async function lock(holder: Session, list: string, statements: Readonly<Record<string, string>>): Promise<void> {
@@ -78,14 +97,11 @@ async function letGo(holder: Session, statements: Readonly<Record<string, string
 }
 
 /** Asks, half-way through the wait, who is in the way. */
-function findCulprit(
-  sessions: HoldSessions,
-  acquire: Millis,
-): { readonly found: Promise<string | undefined>; stop(): void } {
+function findCulprit(sessions: HoldSessions): { readonly found: Promise<string | undefined>; stop(): void } {
   const over = new AbortController();
   const pids = sessions.holders.map((it) => it.pid).join(', ');
   const look = async (): Promise<string | undefined> => {
-    await sleep(acquire / 2, undefined, { signal: over.signal });
+    await sleep(sessions.acquire / 2, undefined, { signal: over.signal });
     const [row] = await sessions.control.query(`
       SELECT b.pid, b.usename, b.application_name, b.state, left(b.query, 80) AS query, a.datname,
              round(extract(epoch FROM clock_timestamp() - b.xact_start)::numeric, 1) AS seconds
@@ -99,14 +115,8 @@ function findCulprit(
   return { found: look().catch(() => undefined), stop: () => over.abort() };
 }
 
-function held(
-  sessions: HoldSessions,
-  statements: Readonly<Record<string, string>>,
-  limit: Millis,
-  run: RunId,
-  expected: number,
-): Hold {
-  const { holders, control } = sessions;
+function held(sessions: HoldSessions, run: RunId, expected: number): Hold {
+  const { holders, control, statements, limit } = sessions;
   const timer = new AbortController();
   const expiry = setTimeout(
     () => timer.abort(new StillpointError('hold-lost', `The hold passed its limit of ${limit} ms.`)),

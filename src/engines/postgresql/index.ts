@@ -25,8 +25,8 @@ export const postgresql: Engine = {
   },
   inspect,
   offers,
-  async capture(at, login, plan, run, tell) {
-    if (plan.method === 'copy') return openCopy(at, login, plan, run, tell);
+  async capture(at, login, plan, run) {
+    if (plan.method === 'copy') return openCopy(at, login, plan, run);
     throw new StillpointError(
       'method-impossible',
       `The method ${plan.method} of PostgreSQL is not in this version yet.`,

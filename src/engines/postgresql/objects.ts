@@ -52,11 +52,11 @@ export const DATABASE_OBJECTS: readonly string[] = [
   `SELECT 'function' AS kind, p.oid::regprocedure::text AS name,
      concat_ws(' ', CASE WHEN p.prokind = 'a' THEN 'aggregate returns ' || pg_get_function_result(p.oid) ELSE pg_get_functiondef(p.oid) END, 'owner', pg_get_userbyid(p.proowner), 'acl', ${ACL('p.proacl')}) AS definition
      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE ${USER_SCHEMA} AND ${OWN('pg_proc', 'p.oid')} ORDER BY 2`,
-  `SELECT 'trigger' AS kind, t.tgrelid::regclass || '.' || t.tgname AS name, pg_get_triggerdef(t.oid) || ' enabled ' || t.tgenabled AS definition
+  `SELECT 'trigger' AS kind, t.tgrelid::regclass::text || '.' || t.tgname AS name, pg_get_triggerdef(t.oid) || ' enabled ' || t.tgenabled::text AS definition
      FROM pg_trigger t WHERE NOT t.tgisinternal ORDER BY 2`,
-  `SELECT 'rule' AS kind, r.ev_class::regclass || '.' || r.rulename AS name, pg_get_ruledef(r.oid) AS definition
+  `SELECT 'rule' AS kind, r.ev_class::regclass::text || '.' || r.rulename AS name, pg_get_ruledef(r.oid) AS definition
      FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.rulename <> '_RETURN' AND ${USER_SCHEMA} ORDER BY 2`,
-  `SELECT 'policy' AS kind, p.polrelid::regclass || '.' || p.polname AS name,
+  `SELECT 'policy' AS kind, p.polrelid::regclass::text || '.' || p.polname AS name,
      concat_ws(' ', p.polcmd, p.polpermissive, (SELECT string_agg(pg_get_userbyid(o), ',' ORDER BY 1) FROM unnest(p.polroles) o WHERE o <> 0), pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) AS definition
      FROM pg_policy p ORDER BY 2`,
   `SELECT 'type' AS kind, t.oid::regtype::text AS name, concat_ws(' ', t.typtype, 'owner', pg_get_userbyid(t.typowner), format_type(t.typbasetype, t.typtypmod), 'default', t.typdefault,

@@ -1,0 +1,22 @@
+import type { World } from '../../src/backup/world.ts';
+import { loadRecipe } from '../../src/engines/load.ts';
+import { engineNames, loadEngine } from '../../src/engines/registry.ts';
+import { openJournal } from '../../src/hold/state.ts';
+import type { Emit } from '../../src/model/events.ts';
+import { Secret } from '../../src/model/secret.ts';
+import { loadRuntime } from '../../src/runtimes/registry.ts';
+
+/** The same world as cli.ts makes, without argv and environment. */
+export function makeWorld(options: { user: string; password: string; state: string; scratch: string; emit?: Emit }): World {
+  return {
+    engine: loadEngine,
+    engines: () => Promise.all(engineNames.map(loadEngine)),
+    runtime: (name) => loadRuntime(name, { scratch: options.scratch }),
+    recipe: loadRecipe,
+    login: async () => ({ user: options.user, password: new Secret(options.password) }),
+    journal: openJournal(options.state),
+    emit: options.emit ?? (() => undefined),
+    tool: 'stillpoint test',
+    scratch: options.scratch,
+  };
+}
