@@ -35,7 +35,13 @@ export async function openAll(
         throw new StillpointError('internal', `The plan names a source ${sourcePlan.name} that was not gathered.`);
       const tell = (step: string, text: string): void =>
         world.emit({ event: 'step', source: sourcePlan.name, step, text });
-      const capture = stack.use(await source.engine.capture(source.instance, source.login, sourcePlan, plan.id, tell));
+      const capture = stack.use(
+        await source.engine.capture(source.instance, source.login, sourcePlan, {
+          id: plan.id,
+          holdLimit: plan.holdLimit,
+          tell,
+        }),
+      );
       open.push({ plan: sourcePlan, source, capture, put: telling(put, sourcePlan, world.emit), signal });
     }
     return Object.assign(open, { [Symbol.asyncDispose]: () => stack.disposeAsync() });

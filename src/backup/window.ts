@@ -71,7 +71,7 @@ async function holdAll(
     // From the request on: a lock that waits stops writers, too.
     const since = startInterval();
     try {
-      held.push({ open, since, hold: await open.capture.hold(plan.holdLimit) });
+      held.push({ open, since, hold: await open.capture.hold() });
       emit({ event: 'held', source: name, at: at() });
     } catch (cause) {
       const error = asStillpointError(cause);
