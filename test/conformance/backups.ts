@@ -1,21 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { Readable } from 'node:stream';
+import { type Runner, thisRunner } from '../../src/hold/runner.ts';
 import { newId } from '../../src/model/id.ts';
 import type { Artifact, Manifest, Verification } from '../../src/model/manifest.ts';
-import type { Runner } from '../../src/repositories/directory/holder.ts';
 import type { Repository } from '../../src/repositories/repository.ts';
 
-const stat = readFileSync('/proc/self/stat', 'utf8');
-
 /** This process, as a repository's lock names it. */
-export const US: Runner = {
-  host: hostname(),
-  bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-  pid: process.pid,
-  processStart: String(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]),
-};
+export const US: Runner = await thisRunner();
 
 /** A process of this machine that has ended. */
 export const DEAD: Runner = { ...US, pid: spawnSync('true').pid, processStart: '1' };

@@ -3,9 +3,9 @@ import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Runner } from '../../src/hold/runner.ts';
 import { newId } from '../../src/model/id.ts';
 import type { Damage } from '../../src/model/manifest.ts';
-import type { Runner } from '../../src/repositories/directory/holder.ts';
 import type { Repository } from '../../src/repositories/repository.ts';
 import { DEAD, manifestOf, store, US, verificationOf } from './backups.ts';
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { Runner } from '../../hold/runner.ts';
 import { StillpointError } from '../../model/errors.ts';
 import type { BackupId } from '../../model/id.ts';
 import type { Artifact, Manifest } from '../../model/manifest.ts';
@@ -11,7 +12,6 @@ import type { Incoming, Put } from '../repository.ts';
 import { artifactsOf, seal, storedManifest } from '../stored-manifest.ts';
 import { type Catalog, MANIFEST } from './catalog.ts';
 import type { Disk } from './disk.ts';
-import type { Runner } from './holder.ts';
 import { type Lock, lock } from './lock.ts';
 
 /** Takes the job's lock, removes what dead runs of the job left, and makes the folder of the new backup. */
@@ -19,7 +19,7 @@ export async function begin(disk: Disk, catalog: Catalog, job: string, id: Backu
   const folder = catalog.folderOf(safeName(job));
   await disk.makeFolder(folder);
   await using undo = new AsyncDisposableStack();
-  const held = undo.use(await lock(disk, folder, 'backup', id, us));
+  const held = undo.use(await lock(disk, folder, { purpose: 'backup', id, us }));
   // Under the job's lock, a folder without a manifest is a dead run's.
   for await (const entry of catalog.entriesOf(job)) {
     if (!(await disk.names(entry.path)).includes(MANIFEST)) await disk.removeFolder(entry.path);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import type { Runner } from '../../hold/runner.ts';
 import { StillpointError } from '../../model/errors.ts';
 import type { BackupId } from '../../model/id.ts';
 import type { Leftover } from '../../model/leftover.ts';
@@ -10,7 +11,6 @@ import type { Incoming, Reading, Repository } from '../repository.ts';
 import { seal, storedVerification, unseal } from '../stored-manifest.ts';
 import { Catalog, type Entry, MANIFEST, type Whole } from './catalog.ts';
 import { Disk } from './disk.ts';
-import type { Runner } from './holder.ts';
 import { begin, discard } from './incoming.ts';
 import { holders, type Lock, lock, type Purpose } from './lock.ts';
 import { checkFile, openArtifact } from './reading.ts';
@@ -171,6 +171,6 @@ class DirectoryRepository implements Repository {
   }
 
   #lock(purpose: Purpose, { job, id }: Entry): Promise<Lock> {
-    return lock(this.#disk, this.#catalog.folderOf(job), purpose, id, this.#us);
+    return lock(this.#disk, this.#catalog.folderOf(job), { purpose, id, us: this.#us });
   }
 }

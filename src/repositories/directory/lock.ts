@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Runner } from '../../hold/runner.ts';
 import { StillpointError } from '../../model/errors.ts';
 import type { BackupId } from '../../model/id.ts';
 import { type Disk, errnoOf } from './disk.ts';
-import { liveness, pidNamespace, type Runner } from './holder.ts';
+import { liveness, type Process, pidNamespace } from './holder.ts';
 
 /**
  * A lock is an empty file in the job's folder, with everything about its holder in its name: it appears whole, needs no
@@ -20,11 +21,16 @@ export interface Lock extends AsyncDisposable {
 /** `backup` and `remove` exclude each other in a job; `read` and `remove` exclude each other in a backup. */
 export type Purpose = 'backup' | 'remove' | 'read';
 
-export interface Holder extends Runner {
+export interface Want {
+  readonly purpose: Purpose;
+  readonly id: BackupId;
+  readonly us: Runner;
+}
+
+export interface Holder extends Process {
   readonly file: string;
   readonly purpose: Purpose;
   readonly id: BackupId;
-  readonly namespace: string;
 }
 
 /** A holder touches its lock this often. */
@@ -33,17 +39,15 @@ const REFRESH = 60_000;
 const SILENCE = 10 * 60_000;
 const TRIES = 4;
 
-const PREFIX = '.lock';
-
 /** Throws `repository-locked` naming the holder that is in the way. */
-export async function lock(disk: Disk, folder: string, purpose: Purpose, id: BackupId, us: Runner): Promise<Lock> {
+export async function lock(disk: Disk, folder: string, want: Want): Promise<Lock> {
   for (let left = TRIES; ; left -= 1) {
-    const path = join(folder, nameOf(purpose, id, us));
-    const marked = await mark(disk, path, purpose);
-    const other = await conflicting(disk, folder, path, purpose, id, us);
+    const path = join(folder, await nameOf(want));
+    const marked = await mark(disk, path, want.purpose);
+    const other = await conflicting(disk, folder, path, want);
     if (other === undefined) return marked ? held(path) : UNMARKED;
     await rm(path, { force: true });
-    if (left === 1) throw locked(other, purpose);
+    if (left === 1) throw locked(other, want.purpose);
     // Two that saw each other step back for different times.
     await sleep(20 + Math.random() * 80);
   }
@@ -67,12 +71,12 @@ async function mark(disk: Disk, path: string, purpose: Purpose): Promise<boolean
 
 const UNMARKED: Lock = { assertHeld: async () => {}, [Symbol.asyncDispose]: async () => {} };
 
-/** Locks in the job's folder, each with whether its holder still works. */
+/** Locks in the job's folder, each with whether its holder is dead. */
 export async function holders(
   disk: Disk,
   folder: string,
   us: Runner,
-): Promise<readonly (Holder & { readonly dead: boolean })[]> {
+): Promise<readonly (Holder & { dead: boolean })[]> {
   const all = [];
   for (const file of await disk.names(folder)) {
     const holder = holderOf(folder, file);
@@ -81,32 +85,25 @@ export async function holders(
   return all;
 }
 
-async function conflicting(
-  disk: Disk,
-  folder: string,
-  ours: string,
-  purpose: Purpose,
-  id: BackupId,
-  us: Runner,
-): Promise<Holder | undefined> {
-  for (const other of await holders(disk, folder, us)) {
-    if (other.file === ours || !exclude(purpose, id, other)) continue;
+async function conflicting(disk: Disk, folder: string, ours: string, want: Want): Promise<Holder | undefined> {
+  for (const other of await holders(disk, folder, want.us)) {
+    if (other.file === ours || !exclude(want, other)) continue;
     if (!other.dead) return other;
     await rm(other.file, { force: true });
   }
   return undefined;
 }
 
-function exclude(purpose: Purpose, id: BackupId, other: Holder): boolean {
-  if (purpose !== 'read' && other.purpose !== 'read') return true;
-  return id === other.id && [purpose, other.purpose].includes('read') && [purpose, other.purpose].includes('remove');
+function exclude(want: Want, other: Holder): boolean {
+  if (want.purpose !== 'read' && other.purpose !== 'read') return true;
+  return want.id === other.id && (want.purpose === 'remove' || other.purpose === 'remove');
 }
 
 function held(path: string): Lock {
   const refresh = setInterval(async () => {
     const at = new Date();
     // A lock that is gone is noticed by assertHeld; a disk that is gone, by the next write.
-    await utimes(path, at, at).catch(() => {});
+    await Promise.allSettled([utimes(path, at, at)]);
   }, REFRESH);
   refresh.unref();
   return {
@@ -126,7 +123,7 @@ function held(path: string): Lock {
 }
 
 async function isDead(holder: Holder, us: Runner): Promise<boolean> {
-  const state = liveness(holder, { ...us, host: hostInName(us.host) });
+  const state = await liveness(holder, us);
   if (state !== 'unknown') return state === 'dead';
   const age = await ageOf(holder.file);
   return age === undefined || age > SILENCE;
@@ -142,20 +139,14 @@ async function ageOf(file: string): Promise<number | undefined> {
   }
 }
 
-const nameOf = (purpose: Purpose, id: BackupId, us: Runner): string =>
-  [
-    PREFIX,
-    purpose,
-    id,
-    us.pid,
-    us.processStart,
-    us.bootId,
-    pidNamespace(),
-    randomBytes(4).toString('hex'),
-    hostInName(us.host),
-  ].join('~');
+/** `.lock~backup~7f3k9q2m~4711~889213~BOOT~NAMESPACE~NONCE~HOST` */
+const PREFIX = '.lock';
 
-const hostInName = (host: string): string => host.replaceAll(/[^A-Za-z0-9.-]/g, '_').slice(0, 80);
+async function nameOf({ purpose, id, us }: Want): Promise<string> {
+  const host = us.host.replaceAll(/[^A-Za-z0-9._-]/g, '_').slice(0, 80);
+  const nonce = randomBytes(4).toString('hex');
+  return [PREFIX, purpose, id, us.pid, us.processStart, us.bootId, await pidNamespace(), nonce, host].join('~');
+}
 
 function holderOf(folder: string, file: string): Holder | undefined {
   const [prefix, purpose, id, pid, processStart, bootId, namespace, nonce, host] = file.split('~');
