@@ -22,7 +22,12 @@ export async function runBackup(
   signal: AbortSignal,
 ): Promise<Manifest> {
   const clock = tellStarted(world.emit, plan, repository);
-  await using _entry = await world.journal.begin({ run: plan.id, command: 'backup', sources: plan.sources });
+  await using _entry = await world.journal.begin({
+    run: plan.id,
+    command: 'backup',
+    sources: plan.sources,
+    repository: repository.name,
+  });
   await using backup = await repository.begin(plan.job, plan.id);
   await checkRoom(world.emit, plan, repository, clock);
   await using captures = await openAll(world, plan, gathered, backup.put, signal);

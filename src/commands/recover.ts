@@ -1,7 +1,7 @@
-import type { SourceRequest } from '../backup/world.ts';
+import type { SourceRequest, World } from '../backup/world.ts';
 import type { Config } from '../config/load.ts';
 import { recover as recoverAll } from '../hold/recover.ts';
-import { asStillpointError, type StillpointError } from '../model/errors.ts';
+import { asStillpointError } from '../model/errors.ts';
 import type { Repository } from '../repositories/repository.ts';
 import { besideConfig, sourcesOf, sourcesOfJob } from './asked.ts';
 import type { Command, Context } from './command.ts';
@@ -13,17 +13,9 @@ export const recover: Command = async (context, refs, options) => {
   const config = await context.config();
   const world = await context.world();
   const sources = refs.length > 0 ? sourcesOf(refs, options) : await configuredSources(context, config, options);
-  const repositories = await openAll(context, config, options);
+  const repositories = await openAll(context, world, config, options);
   const run = options.run === undefined ? {} : { run: options.run };
-  let [found, removed] = [0, 0];
-  const failed: StillpointError[] = [];
-  for (const [at, repository] of (repositories.length > 0 ? repositories : [undefined]).entries()) {
-    const where = repository ? { repository } : {};
-    const one = await recoverAll(world, { ...where, sources: at === 0 ? sources : [], ...run });
-    found += one.found;
-    removed += one.removed;
-    failed.push(...one.failed);
-  }
+  const { found, removed, failed } = await recoverAll(world, { repositories, sources, ...run });
   return {
     answer: 'recover',
     body: { found, removed, failed: failed.map(({ code, message, next }) => ({ code, message, next })) },
@@ -42,14 +34,24 @@ async function configuredSources(
   return (await Promise.all(jobs.map((it) => sourcesOfJob(context, config, it, options)))).flat();
 }
 
-/** A configured repository that nobody has made yet has no leftovers; one that was named must be there. */
-async function openAll(context: Context, config: Config | undefined, options: Options): Promise<readonly Repository[]> {
+/** Those of the configuration and those that dead runs wrote to. One that nobody has made yet has no leftovers; one that was named must be there. */
+async function openAll(
+  context: Context,
+  world: World,
+  config: Config | undefined,
+  options: Options,
+): Promise<readonly Repository[]> {
   if (options.from !== undefined)
     return [await context.openRepository(choosePlace(context, config, options.from).path, { create: false })];
+  const paths = new Set(
+    config ? Object.values(config.data.repositories).map(({ directory }) => besideConfig(config, directory)) : [],
+  );
+  for await (const { entry } of world.journal.entries())
+    if (entry.repository !== undefined) paths.add(entry.repository);
   const opened: Repository[] = [];
-  for (const { directory } of Object.values(config?.data.repositories ?? {})) {
+  for (const path of paths) {
     try {
-      opened.push(await context.openRepository(besideConfig(config as Config, directory), { create: false }));
+      opened.push(await context.openRepository(path, { create: false }));
     } catch (error) {
       if (asStillpointError(error).code !== 'repository-missing') throw error;
     }

@@ -19,13 +19,15 @@ export interface JournalEntry {
     readonly engine: string;
     readonly user?: string;
   }[];
+  /** The repository that may hold its half-made backup. */
+  readonly repository?: string;
   /** Folders and containers made by this run, to be removed. */
   readonly made: readonly { readonly kind: 'folder' | 'process'; readonly what: string }[];
 }
 
 export interface Journal {
   /** Begins a run's entry, durably. Dispose removes it: the run ended in order. */
-  begin(entry: Pick<JournalEntry, 'run' | 'command' | 'sources'>): Promise<Entry>;
+  begin(entry: Pick<JournalEntry, 'run' | 'command' | 'sources' | 'repository'>): Promise<Entry>;
   /** Every entry, with whether its process is alive on this host. Unreadable ones are told, not skipped. */
   entries(): AsyncIterable<{
     readonly entry: JournalEntry;

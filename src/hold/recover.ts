@@ -18,7 +18,11 @@ export interface Recovery {
  */
 export async function recover(
   world: World,
-  options: { readonly repository?: Repository; readonly sources: readonly SourceRequest[]; readonly run?: RunId },
+  options: {
+    readonly repositories: readonly Repository[];
+    readonly sources: readonly SourceRequest[];
+    readonly run?: RunId;
+  },
 ): Promise<Recovery> {
   const journal = await Array.fromAsync(world.journal.entries());
   const states = new Map(journal.map(({ entry, state }) => [entry.run, state]));
@@ -70,7 +74,8 @@ export async function recover(
     }
   }
   for await (const leftover of (await world.runtime('host')).leftovers()) await end(leftover);
-  if (options.repository) for await (const leftover of options.repository.leftovers()) await end(leftover);
+  for (const repository of options.repositories)
+    for await (const leftover of repository.leftovers()) await end(leftover);
 
   // The journal entry goes last, and only when nothing of its run is left.
   if (failed.length === 0) for (const { entry, remove } of dead) if (mayTouch(entry.run)) await remove();
