@@ -7,7 +7,13 @@ import { Secret } from '../../src/model/secret.ts';
 import { loadRuntime } from '../../src/runtimes/registry.ts';
 
 /** The same world as cli.ts makes, without argv and environment. */
-export function makeWorld(options: { user: string; password: string; state: string; scratch: string; emit?: Emit }): World {
+export function makeWorld(options: {
+  user: string;
+  password: string;
+  state: string;
+  scratch: string;
+  emit?: Emit;
+}): World {
   return {
     engine: loadEngine,
     engines: () => Promise.all(engineNames.map(loadEngine)),
