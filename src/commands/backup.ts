@@ -23,8 +23,8 @@ export const backup: Command = async (context, args, options) => {
   return {
     answer: 'backup',
     body: made,
-    notes: repository.encrypted ? [] : [`Not encrypted: whoever can read ${repository.name} can read the data.`],
-    next: `stillpoint verify ${made.id}${alike(context, options)}   # claimed so far, not verified`,
+    open: repository.encrypted ? 'Not verified yet.' : 'Not encrypted, not verified yet.',
+    next: `stillpoint verify ${made.id}${alike(context, options)}`,
   };
 };
 

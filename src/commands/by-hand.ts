@@ -10,7 +10,7 @@ export async function byHand(repository: Repository, manifest: Manifest): Promis
       name: source.name,
       engine: source.engine,
       position: source.position.text,
-      commands: [`mkdir -m 0700 ${quote(source.name)}`, ...(await unpack(repository, manifest, source))],
+      commands: await unpack(repository, manifest, source),
     })),
   );
   return { id: manifest.id, sources };

@@ -17,5 +17,8 @@ export function failureText(failed: Failed, look: Look, cause: string | undefine
 }
 
 /** A command is never broken: it is there to be copied. */
-export const nextText = (next: string, look: Look): readonly string[] =>
-  next.startsWith('stillpoint') ? [`Next: ${next}`] : wrap(`Next: ${next}`, look.width, '  ');
+export function nextText(next: string, look: Look, open?: string): readonly string[] {
+  const line = `${open === undefined ? '' : `${open} `}Next: ${next}`;
+  if (!next.startsWith('stillpoint')) return wrap(line, look.width, '  ');
+  return open === undefined || line.length <= look.width ? [line] : [open, `Next: ${next}`];
+}

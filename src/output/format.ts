@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from 'node:util';
+
 /** Numbers, times and columns as people read them. Pure. */
 
 /** `97B`, `38M`, `4.1G`: powers of 1024, at most four characters and a unit. */
@@ -54,6 +56,17 @@ export const plural = (value: number, one: string, many = `${one}s`): string =>
 export const listed = (items: readonly string[]): string =>
   items.length < 2 ? (items[0] ?? '') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
 
+const TITLES: Readonly<Record<string, string>> = {
+  postgresql: 'PostgreSQL',
+  mysql: 'MySQL',
+  mariadb: 'MariaDB',
+  mongodb: 'MongoDB',
+  redis: 'Redis',
+};
+
+/** An engine as its people write it. */
+export const titled = (engine: string): string => TITLES[engine] ?? engine;
+
 /** A filled bar: `####------`. */
 export function bar(fraction: number, width: number): string {
   const full = Math.round(Math.min(1, Math.max(0, fraction)) * width);
@@ -67,17 +80,25 @@ export function clip(text: string, width: number): string {
   return `${text.slice(0, width - 1 - tail)}~${tail > 0 ? text.slice(-tail) : ''}`;
 }
 
-/** Breaks at spaces; continuation lines get `indent`. A word that is too long stays whole: it may be a path or a command. */
+/** How many columns a text takes: colours take none. */
+export const widthOf = (text: string): number => stripVTControlCharacters(text).length;
+
+/**
+ * Breaks at spaces and keeps those at the beginning; further lines get `indent`. A word that is too long stays whole: it
+ * may be a path or a command.
+ */
 export function wrap(text: string, width: number, indent = ''): readonly string[] {
   const lines: string[] = [];
   for (const paragraph of text.split('\n')) {
-    let line = '';
-    for (const word of paragraph.split(' ')) {
-      const longer = line === '' ? word : `${line} ${word}`;
-      if (line !== '' && longer.length > width) {
+    let line = /^ */.exec(paragraph)?.[0] ?? '';
+    let isEmpty = true;
+    for (const word of paragraph.trimStart().split(' ')) {
+      const longer = isEmpty ? line + word : `${line} ${word}`;
+      if (!isEmpty && widthOf(longer) > width) {
         lines.push(line.trimEnd());
         line = indent + word;
       } else line = longer;
+      isEmpty = false;
     }
     lines.push(line.trimEnd());
   }

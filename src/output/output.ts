@@ -57,7 +57,7 @@ export function createOutput(options: OutputOptions): Output {
       if (options.format === 'json') return out.write(`${JSON.stringify(result.body, null, 2)}\n`);
       const lines = [...answerText(result, look(out))];
       for (const note of result.notes ?? []) lines.push(...wrap(note, look(out).width, '  '));
-      if (result.next !== undefined) lines.push(...nextText(result.next, look(out)));
+      if (result.next !== undefined) lines.push(...nextText(result.next, look(out), result.open));
       say(out, options.quiet || lines[0] !== '' || !err.isTerminal ? lines.slice(lines[0] === '' ? 1 : 0) : lines);
     },
     failure(error) {

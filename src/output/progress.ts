@@ -1,12 +1,12 @@
 import type { Emit, RunEvent } from '../model/events.ts';
-import { bar, bytes, clip, millis, plural, rate, wrap } from './format.ts';
+import { bar, bytes, clip, millis, plural, rate, titled, wrap } from './format.ts';
 import type { Look } from './look.ts';
 import type { Screen } from './screen.ts';
 import { drawWindow, type Span } from './window.ts';
 
 type Of<E extends RunEvent['event']> = Extract<RunEvent, { readonly event: E }>;
 
-const LEFT = 9;
+const LEFT = 13;
 const RIGHT = 76;
 /** Below this a bar and a rate say nothing. */
 const SMALL = 1024 ** 2;
@@ -47,7 +47,7 @@ export function progressPrinter(screen: Screen, look: Look, clock: () => number)
       names.push(...event.sources.map((it) => it.name));
       const only = event.sources.length === 1 ? event.sources[0] : undefined;
       const what = only
-        ? `${only.engine} ${only.version} by ${only.method}`
+        ? `${titled(only.engine)} ${only.version} by ${only.method}`
         : `${event.sources.length} sources${event.coordinated ? ', one instant' : ''}`;
       const where = `to ${event.repository} (${event.encrypted ? 'encrypted' : 'not encrypted'})`;
       for (const line of wrap(`${look.paint.bold(event.job)}: ${what}, ${where}`, look.width, '  ')) screen.line(line);
@@ -105,14 +105,16 @@ export function progressPrinter(screen: Screen, look: Look, clock: () => number)
       screen.done();
     },
     restoring(event) {
-      if (names.length === 0) screen.line(`${look.paint.bold(event.id)}: restoring into ${event.into}`);
+      if (names.length === 0)
+        for (const line of wrap(`${look.paint.bold(event.id)}: restoring into ${event.into}`, look.width, '  '))
+          screen.line(line);
       if (!names.includes(event.source)) names.push(event.source);
       screen.live(`step ${event.source}`, `${label('...')}${of(event.source)}restoring`);
     },
     recovered(event) {
       screen.done(`step ${event.source}`);
-      screen.line(measured(`${label('restored')}${of(event.source)}recovered to the cut`, event.millis));
-      for (const line of wrap(event.position.text, look.width - LEFT - 2)) screen.line(`${label('')}${line}`);
+      const line = `${label('restored')}${of(event.source)}${event.position.text}`;
+      screen.line(measured(line, event.millis));
     },
     compared(event) {
       screen.done(`step ${event.source}`);
@@ -123,11 +125,12 @@ export function progressPrinter(screen: Screen, look: Look, clock: () => number)
       screen.line(line.replace(word, colour));
     },
     found(event) {
-      const state = event.holds ? look.paint.red('HOLDS WRITES') : '';
-      screen.line(`${label('found')}run ${event.run}: ${event.what} ${state}`.trimEnd());
+      const state = event.holds ? look.paint.red(' HOLDS WRITES') : '';
+      const text = `${label('found')}run ${event.run}: ${event.what}${state}`;
+      for (const line of wrap(text, look.width, label(''))) screen.line(line);
     },
     removed(event) {
-      screen.line(`${label('removed')}${event.what}`);
+      for (const line of wrap(`${label('removed')}${event.what}`, look.width, label(''))) screen.line(line);
     },
     warning(event) {
       const from = event.source === undefined ? '' : `${event.source}: `;

@@ -42,6 +42,8 @@ export interface Result<A extends Answer = Answer> {
   readonly body: Bodies[A];
   /** Sentences that belong to the result: what a user should know before going on. */
   readonly notes?: readonly string[];
+  /** What is still open, said on the line of the next command: `Not verified yet.` */
+  readonly open?: string;
   /** The next command. */
   readonly next?: string;
   /** Absent: 0. */

@@ -1,5 +1,5 @@
 import type { BackupLine } from '../../model/manifest.ts';
-import { age, bytes, type Column, clip, millis, plural, table, when, wrap } from '../format.ts';
+import { age, bytes, type Column, clip, millis, plural, table, titled, when, wrap } from '../format.ts';
 import type { Look } from '../look.ts';
 import type { Listing } from '../results.ts';
 
@@ -53,7 +53,7 @@ function row(backup: BackupLine, now: number): readonly string[] {
 }
 
 function engines(backup: BackupLine): string {
-  const names = [...new Set(backup.sources.map((it) => it.engine))];
+  const names = [...new Set(backup.sources.map((it) => titled(it.engine)))];
   return names.length === 1 ? (names[0] ?? '') : `${names[0]} +${names.length - 1}`;
 }
 

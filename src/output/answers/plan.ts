@@ -1,5 +1,5 @@
 import type { Plan, SourcePlan, Step } from '../../model/plan.ts';
-import { bytes, millis, wrap } from '../format.ts';
+import { bytes, millis, titled, wrap } from '../format.ts';
 import type { Look } from '../look.ts';
 
 const PHASES: Readonly<Record<Step['phase'], string>> = {
@@ -24,7 +24,7 @@ export function planText(plan: Plan, look: Look): readonly string[] {
 
 function sourceText(source: SourcePlan, look: Look): readonly string[] {
   const of = source.database === undefined ? '' : `, database ${source.database}`;
-  const head = `${look.paint.bold(source.name)}: ${source.engine} ${source.version} by ${source.method}${of}, ${bytes(source.facts.dataBytes)}, level ${source.level}`;
+  const head = `${look.paint.bold(source.name)}: ${titled(source.engine)} ${source.version} by ${source.method}${of}, ${bytes(source.facts.dataBytes)}, level ${source.level}`;
   return [
     ...wrap(head, look.width, '  '),
     ...source.reasons.flatMap((it) => wrap(`  ${it.text}`, look.width, '    ')),

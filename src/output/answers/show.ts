@@ -1,11 +1,11 @@
 import type { Manifest, SourceRecord, Verification, WindowRecord } from '../../model/manifest.ts';
 import type { Interval } from '../../model/time.ts';
-import { bytes, listed, millis, plural, when, wrap } from '../format.ts';
+import { bytes, millis, plural, titled, when, wrap } from '../format.ts';
 import type { Look } from '../look.ts';
 import type { ByHand, Shown } from '../results.ts';
 import { drawWindow, type Span } from '../window.ts';
 
-const LEFT = 10;
+const LEFT = 11;
 
 export function showText({ manifest, verifications, repository }: Shown, look: Look): readonly string[] {
   const took = millis(Date.parse(manifest.ended) - Date.parse(manifest.started));
@@ -28,7 +28,7 @@ function sourceText(source: SourceRecord, look: Look): readonly string[] {
   );
   return [
     ...wrap(
-      `${look.paint.bold(source.name)}: ${source.engine} ${source.version} by ${source.method}${of}`,
+      `${look.paint.bold(source.name)}: ${titled(source.engine)} ${source.version} by ${source.method}${of}`,
       look.width,
       '  ',
     ),
@@ -101,5 +101,3 @@ export const byHandText = ({ id, sources }: ByHand): readonly string[] =>
     `# ${it.name} (${it.engine}) of backup ${id}, to ${it.position}`,
     ...it.commands,
   ]);
-
-export const namesOf = (manifest: Manifest): string => listed(manifest.sources.map((it) => it.name));
