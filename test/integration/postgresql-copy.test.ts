@@ -1,3 +1,5 @@
+import { chownSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { restoreFiles } from '../../src/restore/files.ts';
 import { verifyBackup } from '../../src/restore/verify.ts';
@@ -116,6 +118,24 @@ describe('PostgreSQL copy on the host', () => {
     });
     await expect(running).rejects.toMatchObject({ code: 'source-changed', exit: 7 });
     expect(await Array.fromAsync(bench.repository.list())).toEqual(before);
+  });
+
+  test('START-4 a tablespace made and dropped during the copy makes no backup: its replay would reach for the source', async () => {
+    const path = join(server.folder, 'tablespace-elsewhere', 'passing');
+    const running = bench.backup({
+      onEvent: (event) => {
+        if (event.event !== 'step' || event.step !== 'backup-started') return;
+        mkdirSync(path);
+        chownSync(path, server.uid, server.uid);
+        void server
+          .query(`CREATE TABLESPACE passing LOCATION '${path}'`)
+          .then(() => server.query('DROP TABLESPACE passing'));
+      },
+    });
+    await expect(running).rejects.toMatchObject({
+      code: 'source-changed',
+      message: expect.stringContaining('tablespace'),
+    });
   });
 
   test('START-4 a writer that will not end is named, and its application is never the victim', async () => {

@@ -57,7 +57,8 @@ const count = (rows: number): string => `${rows.toLocaleString('en-US')} row${ro
 /** One sentence when the two differ. Sequences may have been set on by recovery, never back. */
 function differ(before: Print, after: Print): string | undefined {
   if ('rows' in before && 'rows' in after) {
-    if (before.rows !== after.rows) return `has ${count(after.rows)} restored, ${count(before.rows)} at the cut`;
+    if (before.rows !== after.rows)
+      return `has ${count(after.rows)} restored, ${before.rows.toLocaleString('en-US')} at the cut`;
     return before.sum === after.sum ? undefined : `has ${count(after.rows)} as at the cut, but their content differs`;
   }
   if ('low' in before && 'low' in after) {

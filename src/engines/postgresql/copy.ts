@@ -103,6 +103,7 @@ class Copy implements Capture {
   readonly lost: AbortSignal;
   readonly #artifacts: Artifact[] = [];
   #started: string | undefined;
+  #tablespaceState: string | undefined;
   #stopped: Row | undefined;
   #control: Buffer | undefined;
   #ready: ReadyHold | undefined;
@@ -117,8 +118,9 @@ class Copy implements Capture {
   }
 
   async prepare(put: Put, signal: AbortSignal): Promise<void> {
-    const { backup, statements, tell, run, plan, files, at, stack } = this.#parts;
+    const { backup, control, statements, tell, run, plan, files, at, stack } = this.#parts;
     await backup.query(fill(statements.guardBackup, { deadman: DEAD_MAN }));
+    this.#tablespaceState = await tablespaceState(control);
     const slot = slotName(run);
     await backup.query(fill(statements.pinLog, { slot }));
     tell('slot', `replication slot ${slot} keeps the log`);
@@ -325,6 +327,12 @@ class Copy implements Capture {
         'The replication slot that kept the log was gone before all of it was stored.',
       );
     }
+    if ((await tablespaceState(control)) !== this.#tablespaceState) {
+      throw new StillpointError(
+        'source-changed',
+        "A tablespace was created, changed or dropped while the copy ran: replaying that would reach for the source's own folders.",
+      );
+    }
   }
 
   /** What turns the fuzzy files into a backup: the label, byte for byte, and the control file as it was at the end of the copy. */
@@ -335,11 +343,20 @@ class Copy implements Capture {
       throw new StillpointError('internal', 'The server ended backup mode without a label.');
     const tar = pack();
     tar.entry({ name: 'backup_label', mode: 0o600 }, label);
-    if (map) tar.entry({ name: 'tablespace_map', mode: 0o600 }, map);
+    // Not under its own name: a server that finds tablespace_map links to the folders it names, and those are the source's.
+    if (map) tar.entry({ name: 'stillpoint_tablespace_map', mode: 0o600 }, map);
     tar.entry({ name: 'global/pg_control', mode: 0o600 }, this.#control);
     tar.finalize();
     return tar as unknown as Readable;
   }
+}
+
+/** Changes with every tablespace that is created, altered or dropped, also when it is gone again: by its rows and by their counters. */
+async function tablespaceState(session: Session): Promise<string> {
+  const [row] = await session.query(`
+    SELECT (SELECT string_agg(concat_ws(' ', oid, xmin, pg_tablespace_location(oid)), ', ' ORDER BY oid) FROM pg_tablespace) || ' after '
+           || (SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_sys_tables WHERE relid = 'pg_tablespace'::regclass) AS state`);
+  return row?.state ?? '';
 }
 
 function reasonOf(signal: AbortSignal): Error {
