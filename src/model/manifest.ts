@@ -94,6 +94,8 @@ export interface BackupLine {
   readonly storedBytes: number;
   /** The newest verification, good or bad; absent: never verified. */
   readonly verification?: { readonly at: Instant; readonly good: boolean };
+  /** Never removed by retention. */
+  readonly pinned?: true;
 }
 
 /** One thing that is not as it was at the cut. */

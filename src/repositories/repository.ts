@@ -43,7 +43,10 @@ export interface Repository {
   list(): AsyncIterable<BackupLine>;
   /** Backups whose manifest cannot be read: never listed, never restored, but told. */
   damaged(): AsyncIterable<{ readonly where: string; readonly text: string }>;
-  /** `7f3k9q2m`, any unambiguous prefix, `JOB@latest`, `latest`. Throws `backup-not-found` | `ambiguous` | `damaged`. */
+  /**
+   * `7f3k9q2m`, any unambiguous prefix, `JOB@latest`, `latest`. Throws `backup-not-found` | `ambiguous` | `damaged` |
+   * `wrong-key`. Listing and checking need no key.
+   */
   manifest(name: string): Promise<Manifest>;
   /** Oldest first. Damaged records are left out, and told by `damaged` and `check`. */
   verifications(id: BackupId): Promise<readonly Verification[]>;
@@ -55,7 +58,12 @@ export interface Repository {
   check(id: BackupId, signal: AbortSignal): AsyncIterable<Damage>;
   /** Appends beside the manifest; never changes it. */
   record(id: BackupId, verification: Verification): Promise<void>;
-  /** Removes one backup, manifest first. Throws `repository-locked` while its job is backed up or it is being read. */
+  /** Keeps a backup from being removed, or lets it go again. */
+  pin(id: BackupId, pinned: boolean): Promise<void>;
+  /**
+   * Removes one backup, manifest first, readable or not. Throws `repository-locked` while its job is backed up or it is
+   * being read, `preflight` where it is pinned.
+   */
   remove(id: BackupId): Promise<void>;
   /** Half-made backups and locks of dead runs. */
   leftovers(): AsyncIterable<Leftover>;

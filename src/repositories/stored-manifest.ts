@@ -1,19 +1,23 @@
-import { createHash } from 'node:crypto';
-import { StillpointError } from '../model/errors.ts';
 import type { BackupId } from '../model/id.ts';
 import type { Artifact, BackupLine, Manifest, Verification } from '../model/manifest.ts';
 import type { Instant } from '../model/time.ts';
+import type { Cipher } from './codec/cipher.ts';
+import { damaged, FORMAT } from './document.ts';
 
-/** The newest format of manifests and verifications that this program reads and the only one that it writes. */
-const FORMAT = 1;
+/** A document as itself, or as an armoured age file of its JSON: `jq -r .manifest manifest.json | age -d -i KEY`. */
+type Sealed<T> = T | string;
 
-/** The file `manifest.json`. What `list` and `check` need stands apart from the rest, which may be encrypted. */
+/** The file `manifest.json`. What `list` and `check` need is readable without a key; the rest may be encrypted. */
 export interface StoredManifest {
   readonly format: typeof FORMAT;
-  readonly line: Omit<BackupLine, 'verification'>;
-  readonly files: readonly Pick<Artifact, 'file' | 'storedBytes' | 'storedSha256'>[];
-  readonly manifest: Manifest;
+  readonly line: Omit<BackupLine, 'verification' | 'pinned'>;
+  readonly files: readonly StoredFile[];
+  /** Whom it is encrypted for; empty for a passphrase, absent for plain text. */
+  readonly recipients?: readonly string[];
+  readonly manifest: Sealed<Manifest>;
 }
+
+export type StoredFile = Pick<Artifact, 'file' | 'storedBytes' | 'storedSha256'>;
 
 /** A file `verification-TIME-NONCE.json` beside it. The id is in it so that it counts for no other backup. */
 export interface StoredVerification {
@@ -21,66 +25,64 @@ export interface StoredVerification {
   readonly id: BackupId;
   readonly at: Instant;
   readonly good: boolean;
-  readonly verification: Verification;
+  /** Names tables that differ, so it is encrypted where the manifest is. */
+  readonly verification: Sealed<Verification>;
 }
 
-export const storedManifest = (manifest: Manifest): StoredManifest => ({
-  format: FORMAT,
-  line: lineOf(manifest),
-  files: artifactsOf(manifest).map(({ file, storedBytes, storedSha256 }) => ({ file, storedBytes, storedSha256 })),
-  manifest,
-});
+export async function storedManifest(manifest: Manifest, cipher: Cipher): Promise<StoredManifest> {
+  const files = artifactsOf(manifest).map(({ file, storedBytes, storedSha256 }) => ({
+    file,
+    storedBytes,
+    storedSha256,
+  }));
+  const head = { format: FORMAT, line: lineOf(manifest), files } as const;
+  if (!cipher.encrypts) return { ...head, manifest };
+  return { ...head, recipients: cipher.recipients, manifest: await cipher.encryptText(JSON.stringify(manifest)) };
+}
 
-export const storedVerification = (id: BackupId, verification: Verification): StoredVerification => ({
-  format: FORMAT,
-  id,
-  at: verification.at,
-  good: verification.good,
-  verification,
-});
+/** The manifest itself. Throws `wrong-key`. */
+export const openManifest = (stored: StoredManifest, cipher: Cipher, where: string): Promise<Manifest> =>
+  unsealed(stored.manifest, cipher, `Backup ${stored.line.id}`, stored.recipients, where);
+
+export async function storedVerification(
+  { line, recipients }: StoredManifest,
+  verification: Verification,
+  cipher: Cipher,
+): Promise<StoredVerification> {
+  const { at, good } = verification;
+  const sealed = recipients ? await cipher.encryptText(JSON.stringify(verification), recipients) : verification;
+  return { format: FORMAT, id: line.id, at, good, verification: sealed };
+}
+
+export const openVerification = (
+  stored: StoredVerification,
+  { recipients }: StoredManifest,
+  cipher: Cipher,
+  where: string,
+): Promise<Verification> =>
+  unsealed(stored.verification, cipher, `The verification of ${stored.id}`, recipients, where);
+
+async function unsealed<T extends object>(
+  sealed: Sealed<T>,
+  cipher: Cipher,
+  what: string,
+  recipients: readonly string[] = [],
+  where: string,
+): Promise<T> {
+  if (typeof sealed !== 'string') return sealed;
+  const text = await cipher.decryptText(sealed, what, recipients);
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    throw damaged(where, 'what is encrypted in it is not JSON', cause);
+  }
+}
 
 export const artifactsOf = (manifest: Manifest): readonly Artifact[] =>
   manifest.sources.flatMap((source) => source.artifacts);
 
-/** A document as indented JSON with its own SHA-256 as the last key: `jq 'del(.sha256)' | head -c -1 | sha256sum`. */
-export function seal(document: object): string {
-  const sha256 = createHash('sha256')
-    .update(JSON.stringify(document, null, 2))
-    .digest('hex');
-  return `${JSON.stringify({ ...document, sha256 }, null, 2)}\n`;
-}
-
-/**
- * Reads what `seal` wrote. Throws `damaged` where one byte differs, and `repository-format` where a newer program wrote
- * it; to tell the two, every format to come keeps the digest as it is.
- */
-export function unseal(text: string, where: string): Record<string, unknown> {
-  const { sha256: _, ...document } = parseObject(text, where);
-  if (seal(document) !== text) throw damaged(where, 'its bytes do not match the digest in it');
-  const { format } = document;
-  if (typeof format === 'number' && format <= FORMAT) return document;
-  throw new StillpointError(
-    'repository-format',
-    `${where} has format ${format}; this Stillpoint reads up to ${FORMAT}.`,
-  );
-}
-
-function parseObject(text: string, where: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw damaged(where, text === '' ? 'it is empty' : 'it is not JSON', cause);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw damaged(where, 'it is not an object');
-  return { ...value };
-}
-
-export const damaged = (where: string, why: string, cause?: unknown): StillpointError =>
-  new StillpointError('damaged', `${where} is damaged: ${why}.`, { cause });
-
 /** The manifest's sum for `list`. */
-function lineOf(manifest: Manifest): Omit<BackupLine, 'verification'> {
+function lineOf(manifest: Manifest): Omit<BackupLine, 'verification' | 'pinned'> {
   const artifacts = artifactsOf(manifest);
   const held = Object.values(manifest.window?.held ?? {}).map((evidence) => evidence.held.millis);
   return {

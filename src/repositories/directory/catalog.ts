@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { StillpointError } from '../../model/errors.ts';
 import type { BackupId } from '../../model/id.ts';
-import type { BackupLine, Verification } from '../../model/manifest.ts';
+import { damaged, unseal } from '../document.ts';
 import { idOfFolder } from '../names.ts';
-import { damaged, type StoredManifest, type StoredVerification, unseal } from '../stored-manifest.ts';
+import type { StoredManifest } from '../stored-manifest.ts';
 import type { Disk } from './disk.ts';
 
 /** A folder that is named like a backup, whole or not. */
@@ -19,24 +19,31 @@ export interface Whole extends Entry {
   readonly stored: StoredManifest;
 }
 
+/** An entry that was looked at: whole, damaged, or neither, which makes it no backup. */
+export interface Judged {
+  readonly entry: Entry;
+  readonly whole?: Whole;
+  readonly error?: StillpointError;
+}
+
 export const MANIFEST = 'manifest.json';
 
-/** Finds backups and reads what is written about them. */
+/** Finds backups by what users call them, and reads their manifests. */
 export class Catalog {
   readonly #disk: Disk;
-  readonly backups: string;
+  readonly #backups: string;
 
   constructor(disk: Disk) {
     this.#disk = disk;
-    this.backups = join(disk.root, 'backups');
+    this.#backups = join(disk.root, 'backups');
   }
 
   folderOf(job: string): string {
-    return join(this.backups, job);
+    return join(this.#backups, job);
   }
 
   async jobs(): Promise<readonly string[]> {
-    return (await this.#disk.names(this.backups)).filter((name) => !name.startsWith('.'));
+    return (await this.#disk.names(this.#backups)).filter((name) => !name.startsWith('.'));
   }
 
   async *entries(): AsyncGenerator<Entry> {
@@ -50,7 +57,7 @@ export class Catalog {
     }
   }
 
-  /** The entry with its manifest; undefined where it has none, which makes it no backup. Throws `damaged`. */
+  /** The entry with its manifest; undefined where it has none. Throws `damaged` | `repository-format`. */
   async read(entry: Entry): Promise<Whole | undefined> {
     const where = join(entry.path, MANIFEST);
     const text = await this.#disk.text(where);
@@ -71,46 +78,16 @@ export class Catalog {
     );
   }
 
-  async *list(): AsyncGenerator<BackupLine> {
-    const lines: BackupLine[] = [];
-    for await (const { whole } of this.#judged()) {
-      if (whole === undefined) continue;
-      const newest = (await this.#verificationFiles(whole.path)).at(-1);
-      const record = newest === undefined ? undefined : await this.#verification(whole, newest);
-      // A damaged newest record may have been a bad one: the backup counts as not verified.
-      const { at, good } = record instanceof StillpointError ? {} : (record ?? {});
-      const known = at !== undefined && good !== undefined;
-      lines.push(known ? { ...whole.stored.line, verification: { at, good } } : whole.stored.line);
-    }
-    yield* lines.sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : a.id < b.id ? 1 : -1));
-  }
-
-  async *damaged(): AsyncGenerator<{ readonly where: string; readonly text: string }> {
-    for await (const { entry, whole, error } of this.#judged()) {
-      if (error !== undefined) yield { where: entry.path, text: error.message };
-      if (whole === undefined) continue;
-      for await (const bad of this.damagedVerifications(whole)) yield bad;
+  async judge(entry: Entry): Promise<Judged> {
+    try {
+      const whole = await this.read(entry);
+      return whole === undefined ? { entry } : { entry, whole };
+    } catch (thrown) {
+      return { entry, error: damageOf(thrown) };
     }
   }
 
-  /** The whole records, oldest first. */
-  async verifications(entry: Entry): Promise<readonly Verification[]> {
-    const all = [];
-    for (const file of await this.#verificationFiles(entry.path)) {
-      const record = await this.#verification(entry, file);
-      if (!(record instanceof StillpointError)) all.push(record.verification);
-    }
-    return all;
-  }
-
-  async *damagedVerifications(entry: Entry): AsyncGenerator<{ readonly where: string; readonly text: string }> {
-    for (const file of await this.#verificationFiles(entry.path)) {
-      const record = await this.#verification(entry, file);
-      if (record instanceof StillpointError) yield { where: join(entry.path, file), text: record.message };
-    }
-  }
-
-  /** What a user may call a backup. */
+  /** What a user may call a backup: an unambiguous prefix of its id, `JOB@latest`, or `latest`. */
   async resolve(name: string): Promise<Whole> {
     if (name === 'latest') return this.#latest(await this.#onlyJob());
     if (name.endsWith('@latest')) return this.#latest(name.slice(0, -'@latest'.length));
@@ -138,8 +115,7 @@ export class Catalog {
   }
 
   async #latest(job: string): Promise<Whole> {
-    const entries = [];
-    for await (const entry of this.entries()) if (entry.job === job) entries.push(entry);
+    const entries = (await Array.fromAsync(this.entries())).filter((entry) => entry.job === job);
     // A damaged newest one stops here: silently going further back would restore less than was asked for.
     for (const entry of entries.reverse()) {
       const whole = await this.read(entry);
@@ -147,35 +123,10 @@ export class Catalog {
     }
     throw new StillpointError('backup-not-found', `Job '${job}' has no backup in ${this.#disk.root}.`);
   }
-
-  async *#judged(): AsyncGenerator<{ entry: Entry; whole?: Whole; error?: StillpointError }> {
-    for await (const entry of this.entries()) {
-      try {
-        const whole = await this.read(entry);
-        if (whole !== undefined) yield { entry, whole };
-      } catch (thrown) {
-        yield { entry, error: expected(thrown) };
-      }
-    }
-  }
-
-  async #verificationFiles(path: string): Promise<readonly string[]> {
-    return (await this.#disk.names(path)).filter((name) => /^verification-.*\.json$/.test(name));
-  }
-
-  async #verification(entry: Entry, file: string): Promise<StoredVerification | StillpointError> {
-    const where = join(entry.path, file);
-    try {
-      const stored = unseal((await this.#disk.text(where)) ?? '', where) as unknown as StoredVerification;
-      return stored.id === entry.id ? stored : damaged(where, `it is a verification of ${stored.id}`);
-    } catch (thrown) {
-      return expected(thrown);
-    }
-  }
 }
 
-/** Damage and formats are told backup by backup; anything else ends the command. */
-function expected(thrown: unknown): StillpointError {
+/** Damage and newer formats are told backup by backup; anything else ends the command. */
+export function damageOf(thrown: unknown): StillpointError {
   if (thrown instanceof StillpointError && ['damaged', 'repository-format'].includes(thrown.code)) return thrown;
   throw thrown;
 }

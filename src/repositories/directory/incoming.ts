@@ -5,18 +5,29 @@ import { StillpointError } from '../../model/errors.ts';
 import type { BackupId } from '../../model/id.ts';
 import type { Artifact, Manifest } from '../../model/manifest.ts';
 import { now } from '../../model/time.ts';
+import type { Cipher } from '../codec/cipher.ts';
 import { Meter } from '../codec/meter.ts';
 import { compress } from '../codec/zstd.ts';
+import { seal } from '../document.ts';
 import { folderName, safeName } from '../names.ts';
 import type { Incoming, Put } from '../repository.ts';
-import { artifactsOf, seal, storedManifest } from '../stored-manifest.ts';
+import { artifactsOf, storedManifest } from '../stored-manifest.ts';
 import { type Catalog, MANIFEST } from './catalog.ts';
 import type { Disk } from './disk.ts';
 import { type Lock, lock } from './lock.ts';
 
+/** What a new backup is written with. */
+export interface Workshop {
+  readonly disk: Disk;
+  readonly catalog: Catalog;
+  readonly cipher: Cipher;
+  readonly us: Runner;
+}
+
 /** Takes the job's lock, removes what dead runs of the job left, and makes the folder of the new backup. */
-export async function begin(disk: Disk, catalog: Catalog, job: string, id: BackupId, us: Runner): Promise<Incoming> {
+export async function begin({ disk, catalog, cipher, us }: Workshop, job: string, id: BackupId): Promise<Incoming> {
   const folder = catalog.folderOf(safeName(job));
+  await cipher.assertUsable();
   await disk.makeFolder(folder);
   await using undo = new AsyncDisposableStack();
   const held = undo.use(await lock(disk, folder, { purpose: 'backup', id, us }));
@@ -27,7 +38,7 @@ export async function begin(disk: Disk, catalog: Catalog, job: string, id: Backu
   const path = join(folder, folderName(now(), id));
   await disk.makeFolder(path);
   undo.move();
-  return new IncomingFolder(disk, path, job, id, held);
+  return new IncomingFolder(disk, cipher, { path, job, id }, held);
 }
 
 /** Removes a backup, or a part of one. Manifest first: what is half removed must not look whole. */
@@ -38,18 +49,16 @@ export async function discard(disk: Disk, path: string): Promise<void> {
 
 class IncomingFolder implements Incoming {
   readonly #disk: Disk;
-  readonly #path: string;
-  readonly #job: string;
-  readonly #id: BackupId;
+  readonly #cipher: Cipher;
+  readonly #backup: { readonly path: string; readonly job: string; readonly id: BackupId };
   readonly #lock: Lock;
   readonly #streams = new Map<string, { readonly plain: Readable; readonly stored: Promise<Artifact> }>();
   #committed = false;
 
-  constructor(disk: Disk, path: string, job: string, id: BackupId, held: Lock) {
+  constructor(disk: Disk, cipher: Cipher, backup: { path: string; job: string; id: BackupId }, held: Lock) {
     this.#disk = disk;
-    this.#path = path;
-    this.#job = job;
-    this.#id = id;
+    this.#cipher = cipher;
+    this.#backup = backup;
     this.#lock = held;
   }
 
@@ -69,12 +78,14 @@ class IncomingFolder implements Incoming {
   };
 
   async commit(manifest: Manifest): Promise<void> {
-    if (manifest.id !== this.#id || manifest.job !== this.#job || this.#committed) {
-      throw new StillpointError('internal', `The manifest of ${manifest.id} was given to backup ${this.#id}.`);
+    const { id, job, path } = this.#backup;
+    if (manifest.id !== id || manifest.job !== job || this.#committed) {
+      throw new StillpointError('internal', `The manifest of ${manifest.id} was given to backup ${id}.`);
     }
     await this.#keepOnly(artifactsOf(manifest));
+    const document = Buffer.from(seal(await storedManifest(manifest, this.#cipher)));
     await this.#lock.assertHeld();
-    await this.#disk.write(join(this.#path, MANIFEST), [Buffer.from(seal(storedManifest(manifest)))]);
+    await this.#disk.write(join(path, MANIFEST), [document]);
     this.#committed = true;
   }
 
@@ -84,11 +95,11 @@ class IncomingFolder implements Incoming {
     for (const { plain } of this.#streams.values()) plain.destroy();
     await Promise.allSettled([...this.#streams.values()].map(({ stored }) => stored));
     // What cannot be removed now has no manifest: leftovers tells it, and the job's next run removes it.
-    await Promise.allSettled([discard(this.#disk, this.#path)]);
+    await Promise.allSettled([discard(this.#disk, this.#backup.path)]);
   }
 
   async #store(name: string, plain: Readable, progress: NonNullable<Parameters<Put>[2]>): Promise<Artifact> {
-    const file = `${name}.zst`;
+    const file = `${name}.zst${this.#cipher.encrypts ? '.age' : ''}`;
     const read = new Meter();
     const written = new Meter();
     const told = async function* (chunks: AsyncIterable<Buffer>) {
@@ -97,7 +108,9 @@ class IncomingFolder implements Incoming {
         progress(read.bytes, written.bytes);
       }
     };
-    await this.#disk.write(join(this.#path, file), told(written.through(compress(read.through(plain)))));
+    const frames = compress(read.through(plain));
+    const stored = written.through(this.#cipher.encrypts ? this.#cipher.encrypt(frames) : frames);
+    await this.#disk.write(join(this.#backup.path, file), told(stored));
     return {
       name,
       file,
@@ -121,6 +134,6 @@ class IncomingFolder implements Incoming {
       }
       stored.delete(artifact.file);
     }
-    for (const file of stored.keys()) await this.#disk.removeFile(join(this.#path, file));
+    for (const file of stored.keys()) await this.#disk.removeFile(join(this.#backup.path, file));
   }
 }

@@ -7,17 +7,23 @@ import type { BackupId } from '../../model/id.ts';
 import type { Leftover } from '../../model/leftover.ts';
 import type { Damage, Manifest, Verification } from '../../model/manifest.ts';
 import { now } from '../../model/time.ts';
+import { Cipher, type Encryption } from '../codec/cipher.ts';
+import { FORMAT, seal, unseal } from '../document.ts';
 import type { Incoming, Reading, Repository } from '../repository.ts';
-import { seal, storedVerification, unseal } from '../stored-manifest.ts';
+import { openManifest } from '../stored-manifest.ts';
 import { Catalog, type Entry, MANIFEST, type Whole } from './catalog.ts';
 import { Disk } from './disk.ts';
 import { begin, discard } from './incoming.ts';
+import { list, listDamaged } from './listing.ts';
 import { holders, type Lock, lock, type Purpose } from './lock.ts';
 import { checkFile, openArtifact } from './reading.ts';
+import { Records } from './records.ts';
 
 export interface DirectoryOptions {
   /** Make a repository where there is none. */
   readonly create: boolean;
+  /** Absent: what is stored is not encrypted, and what is encrypted cannot be read. */
+  readonly encryption?: Encryption;
   /** This process, so that others can tell whether it is alive. */
   readonly runner: Runner;
 }
@@ -37,24 +43,29 @@ export async function openDirectoryRepository(path: string, options: DirectoryOp
     });
   } else if (options.create) {
     await disk.makeFolder(disk.root);
-    await disk.write(file, [Buffer.from(seal({ format: 1, id: randomBytes(8).toString('hex'), created: now() }))]);
+    await disk.write(file, [Buffer.from(seal({ format: FORMAT, id: randomBytes(8).toString('hex'), created: now() }))]);
   } else {
     throw new StillpointError('repository-missing', `There is no repository in ${disk.root}.`);
   }
-  return new DirectoryRepository(disk, options.runner);
+  return new DirectoryRepository(disk, new Cipher(options.encryption), options.runner);
 }
 
 class DirectoryRepository implements Repository {
   readonly name: string;
-  readonly encrypted = false;
+  readonly encrypted: boolean;
   readonly #disk: Disk;
   readonly #catalog: Catalog;
+  readonly #records: Records;
+  readonly #cipher: Cipher;
   readonly #us: Runner;
 
-  constructor(disk: Disk, us: Runner) {
+  constructor(disk: Disk, cipher: Cipher, us: Runner) {
     this.name = disk.root;
+    this.encrypted = cipher.encrypts;
     this.#disk = disk;
     this.#catalog = new Catalog(disk);
+    this.#records = new Records(disk, cipher);
+    this.#cipher = cipher;
     this.#us = us;
   }
 
@@ -63,36 +74,38 @@ class DirectoryRepository implements Repository {
   }
 
   begin(job: string, id: BackupId): Promise<Incoming> {
-    return begin(this.#disk, this.#catalog, job, id, this.#us);
+    return begin({ disk: this.#disk, catalog: this.#catalog, cipher: this.#cipher, us: this.#us }, job, id);
   }
 
   list() {
-    return this.#catalog.list();
+    return list(this.#catalog, this.#records);
   }
 
   damaged() {
-    return this.#catalog.damaged();
+    return listDamaged(this.#catalog, this.#records);
   }
 
   async manifest(name: string): Promise<Manifest> {
-    return (await this.#catalog.resolve(name)).stored.manifest;
+    return this.#manifest(await this.#catalog.resolve(name));
   }
 
   async verifications(id: BackupId): Promise<readonly Verification[]> {
-    return this.#catalog.verifications(await this.#catalog.resolve(id));
+    return this.#records.verifications(await this.#catalog.resolve(id));
   }
 
   async open(id: BackupId): Promise<Reading> {
     const entry = await this.#catalog.entry(id);
-    const held = await this.#lock('read', entry);
-    const { path, stored } = await this.#catalog.whole(entry);
-    return Object.assign(async (name: string) => openArtifact(path, stored.manifest, name), {
+    await using undo = new AsyncDisposableStack();
+    const held = undo.use(await this.#lock('read', entry));
+    const manifest = await this.#manifest(await this.#catalog.whole(entry));
+    undo.move();
+    return Object.assign(async (name: string) => openArtifact(entry.path, manifest, name, this.#cipher), {
       [Symbol.asyncDispose]: () => held[Symbol.asyncDispose](),
     });
   }
 
   async locate(id: BackupId, file: string): Promise<string> {
-    return join((await this.#catalog.resolve(id)).path, file);
+    return join((await this.#catalog.entry(id)).path, file);
   }
 
   async *check(id: BackupId, signal: AbortSignal): AsyncGenerator<Damage> {
@@ -102,20 +115,26 @@ class DirectoryRepository implements Repository {
   }
 
   async record(id: BackupId, verification: Verification): Promise<void> {
-    const { path } = await this.#catalog.resolve(id);
-    const stamp = verification.at.replaceAll(/[-:.]/g, '');
-    const file = `verification-${stamp}-${randomBytes(3).toString('hex')}.json`;
-    await this.#disk.write(join(path, file), [Buffer.from(seal(storedVerification(id, verification)))]);
+    await this.#records.add(await this.#catalog.resolve(id), verification);
+  }
+
+  async pin(id: BackupId, pinned: boolean): Promise<void> {
+    await this.#records.pin(await this.#catalog.resolve(id), pinned);
   }
 
   async remove(id: BackupId): Promise<void> {
     const entry = await this.#catalog.entry(id);
     await using _ = await this.#lock('remove', entry);
+    if (await this.#records.isPinned(entry.path)) throw pinned(entry.id);
     await discard(this.#disk, entry.path);
   }
 
   async *leftovers(): AsyncGenerator<Leftover> {
     for (const job of await this.#catalog.jobs()) yield* this.#leftoversOf(job);
+  }
+
+  #manifest({ path, stored }: Whole): Promise<Manifest> {
+    return openManifest(stored, this.#cipher, join(path, MANIFEST));
   }
 
   async *#check(entry: Entry, signal: AbortSignal): AsyncGenerator<Damage> {
@@ -131,7 +150,7 @@ class DirectoryRepository implements Repository {
       const damage = await checkFile(entry.path, file, signal);
       if (damage !== undefined) yield damage;
     }
-    for await (const { where, text } of this.#catalog.damagedVerifications(entry)) {
+    for await (const { where, text } of this.#records.damaged(entry)) {
       yield { file: basename(where), text };
     }
   }
@@ -174,3 +193,9 @@ class DirectoryRepository implements Repository {
     return lock(this.#disk, this.#catalog.folderOf(job), { purpose, id, us: this.#us });
   }
 }
+
+const pinned = (id: BackupId): StillpointError =>
+  new StillpointError('preflight', `Backup ${id} is pinned, so it was not removed.`, {
+    meaning: 'Nothing was removed.',
+    next: `stillpoint pin --off ${id}`,
+  });

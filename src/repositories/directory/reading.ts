@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { messageOf, StillpointError } from '../../model/errors.ts';
 import type { Artifact, Damage, Manifest } from '../../model/manifest.ts';
+import type { Cipher } from '../codec/cipher.ts';
 import { Meter } from '../codec/meter.ts';
 import { decompress } from '../codec/zstd.ts';
-import { artifactsOf, damaged } from '../stored-manifest.ts';
+import { damaged } from '../document.ts';
+import { artifactsOf, type StoredFile } from '../stored-manifest.ts';
 import { errnoOf } from './disk.ts';
 
 const CHUNK = 1024 * 1024;
@@ -13,21 +15,24 @@ const CHUNK = 1024 * 1024;
 const storedBytes = (path: string): AsyncIterable<Buffer> => createReadStream(path, { highWaterMark: CHUNK });
 
 /** The plain bytes of one artifact of the backup in `folder`. */
-export function openArtifact(folder: string, manifest: Manifest, name: string): Readable {
+export function openArtifact(folder: string, manifest: Manifest, name: string, cipher: Cipher): Readable {
   const artifact = artifactsOf(manifest).find((one) => one.name === name);
   if (artifact === undefined) {
     throw new StillpointError('backup-not-found', `Backup ${manifest.id} has no artifact '${name}'.`, {
       next: `stillpoint show ${manifest.id}`,
     });
   }
-  return Readable.from(plainBytes(join(folder, artifact.file), artifact), { objectMode: false, highWaterMark: CHUNK });
+  const bytes = plainBytes(join(folder, artifact.file), artifact, cipher);
+  return Readable.from(bytes, { objectMode: false, highWaterMark: CHUNK });
 }
 
-async function* plainBytes(path: string, artifact: Artifact): AsyncGenerator<Buffer> {
+async function* plainBytes(path: string, artifact: Artifact, cipher: Cipher): AsyncGenerator<Buffer> {
   const read = new Meter();
+  const stored = storedBytes(path);
   try {
-    yield* read.through(decompress(storedBytes(path)));
+    yield* read.through(decompress(artifact.file.endsWith('.age') ? cipher.decrypt(stored) : stored));
   } catch (error) {
+    // Also where the key does not fit: the manifest of the same run was opened with it, so this file is not as written.
     throw damaged(path, reasonOf(error), error);
   }
   if (read.bytes !== artifact.plainBytes) {
@@ -39,7 +44,7 @@ async function* plainBytes(path: string, artifact: Artifact): AsyncGenerator<Buf
 /** Compares one stored file with what the manifest says of it; undefined when it is the same. */
 export async function checkFile(
   folder: string,
-  expected: Pick<Artifact, 'file' | 'storedBytes' | 'storedSha256'>,
+  expected: StoredFile,
   signal: AbortSignal,
 ): Promise<Damage | undefined> {
   const { file } = expected;
