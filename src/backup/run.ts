@@ -6,7 +6,7 @@ import { claim } from './claim.ts';
 import { finishAll } from './finish.ts';
 import type { Gathered } from './gather.ts';
 import { openAll, prepareAll } from './prepare.ts';
-import { checkRoom, tellSaved, tellStarted } from './tell.ts';
+import { type Clock, checkRoom, tellSaved, tellStarted, toldAsFailure } from './tell.ts';
 import { cutTogether } from './window.ts';
 import type { World } from './world.ts';
 
@@ -22,6 +22,22 @@ export async function runBackup(
   signal: AbortSignal,
 ): Promise<Manifest> {
   const clock = tellStarted(world.emit, plan, repository);
+  try {
+    return await runSteps(world, plan, gathered, repository, clock, signal);
+  } catch (cause) {
+    // What servers and disks say is no fault of ours; what the user asked for is told as that.
+    throw signal.aborted ? signal.reason : toldAsFailure(cause);
+  }
+}
+
+async function runSteps(
+  world: World,
+  plan: Plan,
+  gathered: Gathered,
+  repository: Repository,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Manifest> {
   await using _entry = await world.journal.begin({
     run: plan.id,
     command: 'backup',

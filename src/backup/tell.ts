@@ -57,3 +57,9 @@ export function tellSaved(emit: Emit, manifest: Manifest, repository: Repository
     ...(held.length === 0 ? {} : { heldMillis: Math.max(...held) }),
   });
 }
+
+/** Errors of servers and disks carry a code (SQLSTATE, errno); one without is a fault of this program and stays what it is. */
+export function toldAsFailure(cause: unknown): unknown {
+  if (cause instanceof StillpointError || !(cause instanceof Error) || !('code' in cause)) return cause;
+  return new StillpointError('backup-failed', `It was said: ${cause.message} (${String(cause.code)}).`, { cause });
+}

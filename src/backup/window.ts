@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { broken, type Hold } from '../engines/capture.ts';
 import { asStillpointError, StillpointError } from '../model/errors.ts';
 import type { Emit } from '../model/events.ts';
@@ -50,10 +51,24 @@ export async function cutTogether(
     signal.throwIfAborted();
     await flushAll(held, record.flushed, emit, at);
     await cutAll(captures, held, plan, record, positions, reasons, emit, at, signal);
+  } catch (cause) {
+    throw await lostOr(cause, held);
   } finally {
     await resumeAll(held, record.held, emit, opened);
   }
   return { ...record, positions, reasons };
+}
+
+/** A server that ended a hold also ends the statements that depend on it: then the hold is what was lost. */
+async function lostOr(cause: unknown, held: readonly Held[]): Promise<unknown> {
+  // The word of the ended session may arrive a moment after the first error that it caused.
+  await sleep(20);
+  const lost = held.find((it) => it.hold.lost.aborted);
+  if (!lost) return cause;
+  const why = asStillpointError(lost.hold.lost.reason).message;
+  return new StillpointError('hold-lost', `The hold on ${lost.open.plan.name} did not last through the cut: ${why}.`, {
+    cause,
+  });
 }
 
 async function holdAll(
