@@ -26,7 +26,8 @@ export async function runBackup(
     return await runSteps(world, plan, gathered, repository, clock, signal);
   } catch (cause) {
     // What servers and disks say is no fault of ours; what the user asked for is told as that.
-    throw signal.aborted ? signal.reason : toldAsFailure(cause);
+    const error = toldAsFailure(cause);
+    throw signal.aborted && error.code !== 'still-held' ? signal.reason : error;
   }
 }
 

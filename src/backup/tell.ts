@@ -1,4 +1,4 @@
-import { StillpointError } from '../model/errors.ts';
+import { asStillpointError, StillpointError } from '../model/errors.ts';
 import type { Emit } from '../model/events.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { Plan } from '../model/plan.ts';
@@ -59,7 +59,9 @@ export function tellSaved(emit: Emit, manifest: Manifest, repository: Repository
 }
 
 /** Errors of servers and disks carry a code (SQLSTATE, errno); one without is a fault of this program and stays what it is. */
-export function toldAsFailure(cause: unknown): unknown {
-  if (cause instanceof StillpointError || !(cause instanceof Error) || !('code' in cause)) return cause;
-  return new StillpointError('backup-failed', `It was said: ${cause.message} (${String(cause.code)}).`, { cause });
+export function toldAsFailure(cause: unknown): StillpointError {
+  const error = asStillpointError(cause);
+  const said = error.cause;
+  if (error.code !== 'internal' || !(said instanceof Error) || !('code' in said)) return error;
+  return new StillpointError('backup-failed', `It was said: ${said.message} (${String(said.code)}).`, { cause });
 }

@@ -176,8 +176,16 @@ export class StillpointError extends Error {
   }
 }
 
-/** Whatever was thrown, as an error for a person. */
-export const asStillpointError = (thrown: unknown): StillpointError =>
-  thrown instanceof StillpointError ? thrown : new StillpointError('internal', messageOf(thrown), { cause: thrown });
+/**
+ * Whatever was thrown, as an error for a person. Where clean-up failed after a first error, the first one is told; but
+ * that writes may still be held outweighs everything.
+ */
+export function asStillpointError(thrown: unknown): StillpointError {
+  if (thrown instanceof StillpointError) return thrown;
+  if (!(thrown instanceof SuppressedError))
+    return new StillpointError('internal', messageOf(thrown), { cause: thrown });
+  const [later, first] = [asStillpointError(thrown.error), asStillpointError(thrown.suppressed)];
+  return later.code === 'still-held' ? later : first;
+}
 
 export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
