@@ -4,7 +4,11 @@ import { execa, type Options } from 'execa';
 import type { Shown } from '../../src/output/results.ts';
 import type { Embedded } from '../embedded/postgres.ts';
 
-export const PROGRAM = fileURLToPath(new URL('../../bin/stillpoint.cjs', import.meta.url));
+/** From source: bin/stillpoint.cjs prefers what was built, which may be old. */
+export const PROGRAM = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
+
+/** It has said itself why. */
+export class CommandFailed extends Error {}
 
 /** The real command line, run as a child in the server's temporary folder. */
 export class Stillpoint {
@@ -21,6 +25,7 @@ export class Stillpoint {
     return {
       STILLPOINT_PASSWORD_FILE: server.passwordFile,
       STILLPOINT_STATE: join(server.folder, 'state'),
+      STILLPOINT_SCRATCH: join(server.folder, 'scratch'),
     };
   }
 
@@ -42,7 +47,8 @@ export class Stillpoint {
     const child = execa('setpriv', ['--pdeathsig', 'TERM', '--', process.execPath, PROGRAM, ...args], {
       ...options,
       cwd: this.#server.folder,
-      env: Stillpoint.environment(this.#server),
+      env: { ...rest(), ...Stillpoint.environment(this.#server) },
+      extendEnv: false,
       stdin: 'ignore',
       detached: true,
       cleanup: false,
@@ -53,8 +59,12 @@ export class Stillpoint {
     const result = await child;
     this.#signal.removeEventListener('abort', forward);
     this.#signal.throwIfAborted();
-    if (result.failed)
-      throw new Error(`stillpoint ${args[0]} failed with exit code ${result.exitCode}`, { cause: result });
+    if (result.failed) throw new CommandFailed(`stillpoint ${args[0]} failed with exit code ${result.exitCode}.`);
     return result;
   }
+}
+
+/** Our environment without what is set for a Stillpoint in earnest. */
+function rest(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('STILLPOINT_')));
 }

@@ -22,6 +22,7 @@ export function summary({ shown, writes, now }: Story): string {
     throw new Error('the backup has no source, no hold or no verification');
   }
   const { tables, rows } = verification.compared;
+  if (tables < now.tables) throw new Error(`only ${tables} of ${now.tables} tables were compared`);
   const sum = (key: 'plainBytes' | 'storedBytes') => source.artifacts.reduce((bytes, it) => bytes + it[key], 0);
   const [from, to] = [Date.parse(held.from), Date.parse(held.to)];
   const before = writes.filter((write) => write.to < Date.parse(manifest.started));
@@ -37,7 +38,7 @@ export function summary({ shown, writes, now }: Story): string {
     'What happened here',
     ...entry(
       'Captured',
-      `all ${tables} tables with ${count(rows)} rows, exactly as they were committed at ${held.from.slice(11, 23)} UTC:` +
+      `all ${now.tables} tables with ${count(rows)} rows, exactly as they were committed at ${held.from.slice(11, 23)} UTC:` +
         ` ${bytes(sum('plainBytes'))} of files, stored in ${bytes(sum('storedBytes'))}.`,
     ),
     ...entry(
@@ -74,6 +75,6 @@ export function farewell(server: Embedded, environment: Readonly<Record<string, 
     `  stillpoint backup ${server.url} --to backups`,
     `  psql -h 127.0.0.1 -p ${server.port} -U ${server.user} shop   # password: ${server.password}`,
     '',
-    'End it and remove everything: npm run demo -- --end',
+    `End it and remove everything: npm run demo -- --end ${server.folder}`,
   ].join('\n');
 }

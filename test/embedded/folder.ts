@@ -51,8 +51,11 @@ export async function makeFolder(parent = PARENT): Promise<Folder> {
   };
 }
 
-/** Ends our folders that have no keeper: those that were kept, and those of a machine that was switched off. Their paths. */
-export async function endAbandoned(): Promise<string[]> {
+/**
+ * Ends our folders that have no keeper: those that were kept, and those of a machine that was switched off. All of them, or
+ * only those that are named. Returns their paths.
+ */
+export async function endAbandoned(only: readonly string[] = []): Promise<string[]> {
   const kept = new Set<string>();
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
@@ -63,7 +66,8 @@ export async function endAbandoned(): Promise<string[]> {
   const ended: string[] = [];
   for (const name of await readdir(PARENT)) {
     const path = join(PARENT, name);
-    if (!name.startsWith(PREFIX) || kept.has(path) || (await stat(path)).uid !== process.getuid?.()) continue;
+    if (!name.startsWith(PREFIX) || kept.has(path) || (only.length > 0 && !only.includes(path))) continue;
+    if ((await stat(path)).uid !== process.getuid?.()) continue;
     await endFolder(path);
     ended.push(path);
   }
