@@ -21,7 +21,7 @@ const measure = (read: (text: string) => number | undefined, help: string, patte
     .meta({ pattern });
 
 const duration = measure(parseDuration, '10s, 5m, 1h30m or 7d', '^(\\d+(\\.\\d+)?(ms|[smhdw]))+$');
-const rate = measure(parseRate, '100MB/s', '^\\d+(\\.\\d+)?\\s*[kmgtKMGT]?i?[bB]?/s$');
+const rate = measure(parseRate, '100MB/s', '^\\d+(\\.\\d+)?\\s*[kmgtpKMGTP]?i?[bB]?/s$');
 
 const secret = z
   .union([

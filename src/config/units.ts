@@ -1,7 +1,7 @@
 /** Durations, sizes and rates as people write them. Each reader returns undefined for what it cannot read. */
 
 const MILLIS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
-const BYTES = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 } as const;
+const BYTES = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4, p: 1024 ** 5 } as const;
 
 const isTime = (unit: string): unit is keyof typeof MILLIS => Object.hasOwn(MILLIS, unit);
 const isSize = (unit: string): unit is keyof typeof BYTES => Object.hasOwn(BYTES, unit);
@@ -19,7 +19,7 @@ export function parseDuration(text: string): number | undefined {
 
 /** `512`, `64K`, `1.5G`, `100MB`, `2GiB` in bytes; the units are powers of 1024, as `list` prints them. */
 export function parseSize(text: string): number | undefined {
-  const found = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text);
+  const found = /^(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?$/i.exec(text);
   const unit = found?.[2]?.toLowerCase() ?? '';
   return found && isSize(unit) ? Math.round(Number(found[1]) * BYTES[unit]) : undefined;
 }

@@ -8,7 +8,8 @@ export function bytes(count: number): string {
   let value = count;
   let unit = 'B';
   for (const next of ['K', 'M', 'G', 'T', 'P']) {
-    if (value < 1024) break;
+    // What would round to 1024 is one of the next unit.
+    if (value < 1023.5) break;
     value /= 1024;
     unit = next;
   }

@@ -8,6 +8,8 @@ type Of<E extends RunEvent['event']> = Extract<RunEvent, { readonly event: E }>;
 
 const LEFT = 13;
 const RIGHT = 76;
+/** What stands around a bar: `    100%  184M/s`. */
+const TAIL = 16;
 /** Below this a bar and a rate say nothing. */
 const SMALL = 1024 ** 2;
 
@@ -37,8 +39,9 @@ export function progressPrinter(screen: Screen, look: Look, clock: () => number)
     const left = names.length < 2 ? label(what) : `  ${of(event.source)}${what.padEnd(LEFT)}`;
     const sizes = `${bytes(event.plainBytes).padStart(5)} -> ${bytes(event.storedBytes).padStart(5)}`;
     if (event.plainBytes < SMALL && event.event === 'stored') return `${left}${sizes}`;
-    const drawn =
-      fraction === undefined ? '' : `  ${bar(fraction, 20)}  ${`${Math.floor(fraction * 100)}%`.padStart(4)}`;
+    const room = Math.min(20, RIGHT - left.length - sizes.length - TAIL);
+    const percent = `${Math.floor((fraction ?? 0) * 100)}%`.padStart(4);
+    const drawn = fraction === undefined ? '' : `  ${bar(fraction, room)}  ${percent}`;
     return `${left}${sizes}${drawn}  ${rate(event.plainBytes, time).padStart(6)}`;
   };
 

@@ -1,4 +1,4 @@
-import { clip, millis } from './format.ts';
+import { clip, millis, wrap } from './format.ts';
 
 /** The window as it was measured, in milliseconds since its first hold was asked for. */
 export interface WindowTimes {
@@ -13,60 +13,62 @@ export interface Span {
   readonly to: number;
 }
 
-const BAR = 36;
+/** Where measurements end, and how much room they get. */
+const RIGHT = 76;
+const MEASURE = 10;
+const WIDTH = 80;
 
 /**
  * Draws who was held for how long, and where in that time each was cut. One source needs no name.
  *
- *     held     shop-mysql  |=========================|      58 ms
+ *     held     shop-mysql  |=========================|         58 ms
  *              shop-pg     not held: one source may go unheld
- *     cut                           ^^                      2 ms apart
+ *     cut                           ^^                    2 ms apart
  *     resumed  writes flow; no source was held longer than 58 ms
  */
 export function drawWindow(times: WindowTimes, names: readonly string[], left: number): readonly string[] {
-  const single = names.length < 2;
-  const column = single ? 0 : Math.min(16, Math.max(...names.map((it) => it.length))) + 2;
-  const spans = [...Object.values(times.held), ...Object.values(times.cut)];
-  const end = Math.max(...spans.map((it) => it.to), 0.001);
-  const label = (text: string): string => `  ${text.padEnd(left)}`;
-  const name = (text: string): string => (single ? '' : clip(text, column - 2).padEnd(column));
-  const at = (time: number): number => Math.min(BAR - 1, Math.max(0, Math.floor((time / end) * BAR)));
-  const isHeld = Object.keys(times.held).length > 0;
-  const lines: string[] = [];
-  const first = (text: string): string => label(lines.length === 0 ? text : '');
+  const isSingle = names.length < 2;
+  const column = isSingle ? 0 : Math.min(16, Math.max(...names.map((it) => it.length))) + 2;
+  const room = RIGHT - 2 - left - column - 1 - MEASURE;
+  const held = names.flatMap((it) => times.held[it] ?? []);
+  const cuts = names.flatMap((it) => times.cut[it] ?? []);
+  const end = Math.max(...[...held, ...cuts].map((it) => it.to), Number.MIN_VALUE);
+  const at = (time: number): number => Math.min(room - 1, Math.max(0, Math.floor((time / end) * room)));
 
-  for (const source of names) {
-    const span = times.held[source];
+  const rows: { word: string; name: string; drawn: string; measure?: string }[] = [];
+  for (const name of names) {
+    const span = times.held[name];
     if (!span) continue;
-    const from = at(span.from);
-    const width = Math.max(2, at(span.to) - from + 1);
-    const drawn = `${' '.repeat(from)}|${'='.repeat(width - 2)}|`.padEnd(BAR + 1);
-    lines.push(`${first('held')}${name(source)}${drawn}  ${millis(span.to - span.from)}`);
+    const from = Math.min(at(span.from), room - 2);
+    const inner = Math.max(0, at(span.to) - from - 1);
+    const drawn = `${' '.repeat(from)}|${'='.repeat(inner)}|`;
+    rows.push({ word: 'held', name, drawn, measure: millis(span.to - span.from) });
   }
-  for (const source of names) {
-    const reason = times.unheld[source];
-    if (reason === undefined && times.held[source]) continue;
-    if (times.cut[source] === undefined && reason === undefined) continue;
-    lines.push(`${first('held')}${name(source)}not held${reason === undefined ? '' : `: ${reason}`}`);
+  for (const name of names.filter((it) => !times.held[it] && (times.cut[it] || times.unheld[it] !== undefined))) {
+    const reason = times.unheld[name];
+    rows.push({ word: 'held', name, drawn: `not held${reason === undefined ? '' : `: ${reason}`}` });
   }
-  const cuts = Object.values(times.cut);
   if (cuts.length > 0) {
     const skew = Math.max(...cuts.map((it) => it.to)) - Math.min(...cuts.map((it) => it.from));
-    const text = single ? `in ${millis(skew)}` : `${millis(skew)} apart`;
-    lines.push(
-      isHeld ? `${label('cut')}${name('')}${marks(cuts, at).padEnd(BAR + 1)}  ${text}` : `${label('cut')}${text}`,
-    );
+    const measure = isSingle ? `in ${millis(skew)}` : `${millis(skew)} apart`;
+    rows.push({ word: 'cut', name: '', drawn: held.length > 0 ? marks(cuts, room, at) : '', measure });
   }
-  const longest = Math.max(...Object.values(times.held).map((it) => it.to - it.from));
-  if (isHeld) {
-    const rest = single ? `held ${millis(longest)}` : `no source was held longer than ${millis(longest)}`;
-    lines.push(`${label('resumed')}writes flow; ${rest}`);
+  if (held.length > 0) {
+    const longest = millis(Math.max(...held.map((it) => it.to - it.from)));
+    const rest = isSingle ? `held ${longest}` : `no source was held longer than ${longest}`;
+    rows.push({ word: 'resumed', name: '', drawn: `writes flow; ${rest}` });
   }
-  return lines.map((it) => it.trimEnd());
+  return rows.flatMap(({ word, name, drawn, measure }, index) => {
+    const first = rows[index - 1]?.word === word ? '' : word;
+    const named = word === 'resumed' || isSingle ? '' : clip(name, column - 2).padEnd(column);
+    const line = `  ${first.padEnd(left)}${named}`;
+    if (measure !== undefined) return `${line}${drawn.padEnd(room)} ${measure.padStart(MEASURE)}`;
+    return wrap(line + drawn, WIDTH, ' '.repeat(2 + left + (isSingle ? 0 : column)));
+  });
 }
 
-function marks(cuts: readonly Span[], at: (time: number) => number): string {
-  const row = Array.from({ length: BAR }, () => ' ');
+function marks(cuts: readonly Span[], room: number, at: (time: number) => number): string {
+  const row = Array.from({ length: room }, () => ' ');
   for (const cut of cuts) row.fill('^', at(cut.from), at(cut.to) + 1);
-  return row.join('');
+  return row.join('').trimEnd();
 }

@@ -22,10 +22,11 @@ export function checkText({ backups, damaged, repository, millis: took }: Checke
 export function verifyText({ id, verification }: Verified, look: Look): readonly string[] {
   const { good, level, millis: took, differences } = verification;
   if (good) {
-    const text = `${look.paint.green('Verified')} ${id} in ${millis(took)}: restored, and identical to what was captured (level ${level}).`;
-    return ['', ...wrap(text, look.width, '  ')];
+    const text = `${look.paint.green('Verified')} ${id} in ${millis(took)}: the restored copy is identical to what was captured.`;
+    return ['', ...wrap(`${text} Level ${level}.`, look.width)];
   }
-  const text = `${id} ${look.paint.red('DIFFERS')} from what was captured, in ${plural(differences.length, 'thing')}. Do not rely on it.`;
+  const many = plural(differences.length, 'difference');
+  const text = `${id} ${look.paint.red('DIFFERS')} from what was captured: ${many}. Do not rely on it.`;
   return ['', text, ...differencesText(verification, look), '  The source was not touched and writes flow.'];
 }
 
