@@ -44,6 +44,8 @@ export function explain(issues: readonly Issue[], yaml: Yaml, schema: JsonSchema
 /** The known key that someone who typed `key` meant. */
 export function nearest(key: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined;
+  const longer = known.filter((it) => key.length > 2 && it.toLowerCase().startsWith(key.toLowerCase()));
+  if (longer.length === 1) return longer[0];
   const near = closest(key.toLowerCase(), [...known]);
   return distance(key.toLowerCase(), near.toLowerCase()) <= Math.max(2, Math.floor(key.length / 3)) ? near : undefined;
 }
@@ -79,6 +81,14 @@ function words(issue: Issue): string {
   if (issue.code === 'invalid_union') return 'has a form that is not known here';
   if (issue.code !== 'invalid_type') return issue.message;
   if (issue.message.endsWith('received undefined')) return 'is missing';
-  const kinds: Readonly<Record<string, string>> = { object: 'a map', record: 'a map', array: 'a list', string: 'text' };
-  return `must be ${kinds[issue.expected] ?? `a ${issue.expected}`}${issue.expected === 'string' ? '; put it in quotes' : ''}`;
+  return `must be ${KINDS[issue.expected] ?? `a ${issue.expected}`}`;
 }
+
+const KINDS: Readonly<Record<string, string>> = {
+  object: 'a map',
+  record: 'a map',
+  array: 'a list',
+  string: 'text; put it in quotes',
+  boolean: 'true or false',
+  int: 'a whole number',
+};

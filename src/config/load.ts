@@ -33,7 +33,11 @@ export function parseConfig(text: string, path: string): ConfigData {
   const parsed = configSchema.safeParse(yaml.value ?? {});
   if (!parsed.success) throw invalid(path, explain(parsed.error.issues, yaml, configJsonSchema()));
   const mistakes = crossCheck(parsed.data).map(({ path: at, text: why }) => ({ line: yaml.line(at), text: why }));
-  if (mistakes.length > 0) throw invalid(path, mistakes);
+  if (mistakes.length > 0)
+    throw invalid(
+      path,
+      mistakes.toSorted((a, b) => a.line - b.line),
+    );
   return parsed.data;
 }
 

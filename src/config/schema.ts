@@ -76,7 +76,7 @@ const verify = z.strictObject({
     .describe('Each must return one true on the restored copy'),
 });
 
-const count = z.int().min(0);
+const count = z.int().min(0, 'must be 0 or more');
 const keep = z.strictObject({
   last: count.optional(),
   hourly: count.optional(),
@@ -98,7 +98,7 @@ const job = z.strictObject({
   copies: z.array(name).optional().describe('Further repositories that get the same bytes'),
   verify: verify.optional(),
   keep: keep.optional(),
-  limits: z.strictObject({ streams: z.int().min(1).optional(), rate: rate.optional() }).optional(),
+  limits: z.strictObject({ streams: z.int().min(1, 'must be 1 or more').optional(), rate: rate.optional() }).optional(),
   hooks: z
     .strictObject({
       before: hooks.optional(),
