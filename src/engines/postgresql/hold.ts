@@ -4,7 +4,8 @@ import type { RunId } from '../../model/id.ts';
 import type { Millis } from '../../model/time.ts';
 import type { Hold, Witness } from '../capture.ts';
 import { fill, Raw, type Session } from './session.ts';
-import { tablesToLock } from './tables.ts';
+import { type LockTarget, tablesToLock } from './tables.ts';
+import { watchWait } from './waiting.ts';
 
 /** What a hold needs: one session per database to lock in, and one beside them to look and flush with. */
 export interface HoldSessions {
@@ -19,100 +20,85 @@ export interface HoldSessions {
 /** Everything about a hold that can be done before it: limits set on the server, tables listed. */
 export interface ReadyHold {
   readonly sessions: HoldSessions;
-  readonly locks: readonly { readonly list: string; readonly count: number }[];
+  /** What each holder locks, in this order. */
+  readonly locks: readonly (readonly LockTarget[])[];
 }
 
-const ATTEMPTS = 5;
+const ATTEMPTS = 20;
 
 /** At most half of deadlock_timeout, so that in a deadlock we give up before the server looks for a victim among the application's sessions. */
 export const acquireBudget = (deadlockTimeout: Millis): Millis => Math.min(500, Math.floor(deadlockTimeout / 2));
 
-/** Sets the server's limits on the holding sessions and lists what to lock. Holds nothing; writers notice nothing. */
-export async function readyHold(sessions: HoldSessions): Promise<ReadyHold> {
+/**
+ * Sets the server's limits on the holding sessions and lists what to lock, tables of `order` (OIDs) in that order before
+ * all others. Holds nothing; writers notice nothing.
+ */
+export async function readyHold(sessions: HoldSessions, order: readonly string[] = []): Promise<ReadyHold> {
   const { limit, acquire, statements } = sessions;
-  return {
-    sessions,
-    locks: await Promise.all(
-      sessions.holders.map(async (holder) => {
-        if (holder.lost.aborted)
-          throw new StillpointError(
-            'hold-refused',
-            `The session for database ${holder.database} was ended by the server.`,
-            { cause: holder.lost.reason },
-          );
-        await holder.query(fill(statements.guardHold, { limit, acquire }));
-        return tablesToLock(holder);
-      }),
-    ),
+  const ranks = new Map([...new Set(order)].map((oid, rank) => [oid, rank]));
+  const rank = ({ oid }: LockTarget): number => ranks.get(oid) ?? ranks.size;
+  const ready = async (holder: Session): Promise<readonly LockTarget[]> => {
+    if (holder.lost.aborted) {
+      throw new StillpointError(
+        'hold-refused',
+        `The session for database ${holder.database} was ended by the server.`,
+        { cause: holder.lost.reason },
+      );
+    }
+    await holder.query(fill(statements.guardHold, { limit, acquire }));
+    return (await tablesToLock(holder)).toSorted((a, b) => rank(a) - rank(b));
   };
+  return { sessions, locks: await Promise.all(sessions.holders.map(ready)) };
 }
 
 /**
  * Locks every user table of every database in SHARE mode: waits for writers in flight, then blocks them (manual 13.3.1).
- * An attempt that does not get all its locks within the acquire budget lets go of all and tries again after a random
- * pause; the stall of all attempts together stays below the limit.
+ * An attempt that does not get all its locks within the acquire budget, or that waits crosswise with a writer, lets go
+ * of all. The tables that it waited for come first the next time: so the order becomes the one in which the application
+ * takes them, and its transactions can end. The stall of all attempts together stays below the limit.
  */
 export async function holdTables(ready: ReadyHold, run: RunId): Promise<Hold> {
   const { sessions } = ready;
-  const { holders, statements, acquire, limit } = sessions;
+  const { holders, control, statements, acquire, limit } = sessions;
   let { locks } = ready;
   let stalled = 0;
   let culprit = '';
-  for (let attempt = 1; attempt <= ATTEMPTS && stalled + acquire < limit; attempt++) {
-    if (attempt > 1) {
-      await sleep(200 + Math.random() * 400);
-      ({ locks } = await readyHold(sessions));
-    }
+  let attempt = 1;
+  for (; attempt <= ATTEMPTS && stalled + acquire < limit; attempt++) {
     const start = performance.now();
-    const watcher = findCulprit(sessions);
-    const results = await Promise.allSettled(
-      holders.map((holder, at) => lock(holder, locks[at]?.list ?? '', statements)),
-    );
+    const watch = watchWait(holders, control);
+    const results = await Promise.allSettled(holders.map((holder, at) => lock(holder, locks[at] ?? [], statements)));
     const failed = results.find((it) => it.status === 'rejected');
     if (!failed) {
-      watcher.stop();
-      return held(
-        sessions,
-        run,
-        locks.reduce((sum, it) => sum + it.count, 0),
-      );
+      void watch.stop();
+      return held(sessions, run, locks.flat().length);
     }
     await Promise.all(holders.map((holder) => letGo(holder, statements)));
     stalled += performance.now() - start;
-    culprit = (await watcher.found) ?? (culprit || messageOf(failed.reason));
+    const waited = await watch.stop();
+    culprit = waited.culprit ?? (culprit || messageOf(failed.reason));
+    await sleep(20 + Math.random() * 80);
+    ({ locks } = await readyHold(sessions, [...waited.tables, ...locks.flat().map((it) => it.oid)]));
   }
   throw new StillpointError(
     'hold-refused',
-    `Writes could not be held within ${acquire} ms, ${ATTEMPTS} times in a row: ${culprit}.`,
+    `Writes could not be held: ${attempt - 1} attempts of at most ${acquire} ms each were in vain; ${culprit}.`,
   );
 }
 
-async function lock(holder: Session, list: string, statements: Readonly<Record<string, string>>): Promise<void> {
+async function lock(
+  holder: Session,
+  targets: readonly LockTarget[],
+  statements: Readonly<Record<string, string>>,
+): Promise<void> {
+  if (targets.length === 0) return;
   // One round trip: the transaction, its locks, and nothing afterwards, or the idle time-out would start anew.
-  if (list !== '') await holder.query(`BEGIN; ${fill(statements.hold, { tables: new Raw(list) })}`);
+  const tables = new Raw(targets.map((it) => it.sql).join(', '));
+  await holder.query(`BEGIN; ${fill(statements.hold, { tables })}`);
 }
 
 async function letGo(holder: Session, statements: Readonly<Record<string, string>>): Promise<void> {
   if (!holder.lost.aborted) await holder.query(fill(statements.resume));
-}
-
-/** Asks, half-way through the wait, who is in the way. */
-function findCulprit(sessions: HoldSessions): { readonly found: Promise<string | undefined>; stop(): void } {
-  const over = new AbortController();
-  const pids = sessions.holders.map((it) => it.pid).join(', ');
-  const look = async (): Promise<string | undefined> => {
-    await sleep(sessions.acquire / 2, undefined, { signal: over.signal });
-    const [row] = await sessions.control.query(`
-      SELECT b.pid, b.usename, b.application_name, b.state, left(b.query, 80) AS query, a.datname,
-             round(extract(epoch FROM clock_timestamp() - b.xact_start)::numeric, 1) AS seconds
-      FROM pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) WITH ORDINALITY w(pid, n)
-      LEFT JOIN pg_stat_activity b ON b.pid = w.pid WHERE a.pid IN (${pids}) ORDER BY b.xact_start NULLS LAST LIMIT 1`);
-    if (!row) return undefined;
-    if (row.pid === null) return `a prepared transaction holds locks in database ${row.datname}`;
-    return `session ${row.pid} (${row.usename}, ${row.application_name || 'no name'}, ${row.state}) holds locks in database ${row.datname} for ${row.seconds} s: ${row.query}`;
-  };
-  // Looking is a courtesy: where it fails, the lock's own error tells.
-  return { found: look().catch(() => undefined), stop: () => over.abort() };
 }
 
 function held(sessions: HoldSessions, run: RunId, expected: number): Hold {

@@ -34,11 +34,16 @@ export async function countTables(session: Session): Promise<TableCount> {
   };
 }
 
-/** What `LOCK TABLE` takes: every user table, in OID order so that two lockers never wait for each other crosswise. */
-export async function tablesToLock(session: Session): Promise<{ readonly list: string; readonly count: number }> {
-  const rows = await session.query(`SELECT n.nspname AS schema, c.relname AS name ${USER_TABLES} ORDER BY c.oid`);
-  return {
-    list: rows.map((row) => `ONLY ${quoteName(row.schema ?? '', row.name ?? '')}`).join(', '),
-    count: rows.length,
-  };
+/** A table as `LOCK TABLE` takes it. */
+export interface LockTarget {
+  readonly oid: string;
+  readonly sql: string;
+}
+
+/** Every user table, in OID order. */
+export async function tablesToLock(session: Session): Promise<readonly LockTarget[]> {
+  const rows = await session.query(
+    `SELECT c.oid, n.nspname AS schema, c.relname AS name ${USER_TABLES} ORDER BY c.oid`,
+  );
+  return rows.map((row) => ({ oid: row.oid ?? '', sql: `ONLY ${quoteName(row.schema ?? '', row.name ?? '')}` }));
 }
