@@ -48,6 +48,7 @@ function makeContext(options: Options, emit: Emit, signal: AbortSignal): Context
         return made;
       },
       recipe,
+      snapshotters: async () => (await import('./snapshots/registry.ts')).loadSnapshotters(),
       login: async (source, of) => (await import('./config/login.ts')).resolveLogin(source, of, environment),
       journal: (await import('./hold/state.ts')).openJournal(stateDirectory()),
       emit,
@@ -85,12 +86,12 @@ const SIGNALS = {
   SIGHUP: { code: 'terminated', text: 'The terminal was closed' },
 } as const;
 
-/** The first signal lets writes go and ends in order; the second ends at once. */
-function onSignals(output: Output): AbortSignal {
+/** The first signal lets writes go and ends in order; the second ends at once. `meaning` is what that does to the data. */
+function onSignals(output: Output, meaning = 'Nothing was changed.'): AbortSignal {
   const controller = new AbortController();
   for (const [name, { code, text }] of Object.entries(SIGNALS)) {
     process.on(name, () => {
-      const error = new StillpointError(code, `${text}.`);
+      const error = new StillpointError(code, `${text}.`, { meaning });
       if (controller.signal.aborted) process.exit(error.exit);
       output.aside(`${text}: letting writes go and clearing up; once more to end at once.`);
       controller.abort(error);
@@ -120,7 +121,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     const { verb, args, options } = invocation;
     output = outputFor(options);
-    const context = makeContext(options, output.emit, onSignals(output));
+    const context = makeContext(options, output.emit, onSignals(output, verb.stopped));
     const command = await verb.load();
     const result = await command(context, args, options);
     output.result(result);

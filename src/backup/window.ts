@@ -8,6 +8,7 @@ import type { Plan } from '../model/plan.ts';
 import type { Position } from '../model/position.ts';
 import { type Interval, type Millis, startInterval } from '../model/time.ts';
 import type { OpenCapture, OpenCaptures } from './prepare.ts';
+import type { Storage } from './storage.ts';
 
 /** What happened in the window, for `claim`. */
 export interface Window extends WindowRecord {
@@ -18,6 +19,8 @@ export interface Window extends WindowRecord {
 
 /** A commit may slip through a hold by a way that no table lock covers: the cut is then taken again, this often. */
 const CUTS = 3;
+/** Where nobody waits and no snapshot is taken, looking for a quiet moment costs nothing. */
+const UNHELD_CUTS = 20;
 
 interface Held {
   readonly open: OpenCapture;
@@ -32,6 +35,7 @@ interface Held {
  */
 export async function cutTogether(
   captures: OpenCaptures,
+  storage: Storage,
   plan: Plan,
   emit: Emit,
   signal: AbortSignal,
@@ -50,7 +54,7 @@ export async function cutTogether(
     await holdAll(captures, plan, emit, held, reasons, at);
     signal.throwIfAborted();
     await flushAll(held, record.flushed, emit, at);
-    await cutAll(captures, held, plan, record, positions, reasons, emit, at, signal);
+    await cutAll(captures, storage, held, plan, record, positions, reasons, emit, opened, signal);
   } catch (cause) {
     throw await lostOr(cause, held);
   } finally {
@@ -79,6 +83,10 @@ async function holdAll(
   reasons: Record<string, readonly Reason[]>,
   at: () => Millis,
 ): Promise<void> {
+  for (const { name, reasons: why } of plan.sources) {
+    const reason = why.find((it) => it.code === 'unholdable');
+    if (reason && !plan.hold.includes(name)) emit({ event: 'unheld', source: name, reason });
+  }
   for (const name of plan.hold) {
     const open = captures.find((it) => it.plan.name === name);
     if (!open) throw new StillpointError('internal', `The plan holds ${name}, which is not among its sources.`);
@@ -116,35 +124,40 @@ async function flushAll(
 
 async function cutAll(
   captures: OpenCaptures,
+  storage: Storage,
   held: readonly Held[],
   plan: Plan,
   record: { held: Record<string, HoldEvidence>; cut: Record<string, Interval> },
   positions: Record<string, Position>,
   reasons: Record<string, readonly Reason[]>,
   emit: Emit,
-  at: () => Millis,
+  opened: Millis,
   signal: AbortSignal,
 ): Promise<void> {
+  const unheld = captures.filter((it) => !held.some(({ open }) => open === it));
+  const cuts = held.length === 0 && storage.cuts === 0 ? UNHELD_CUTS : CUTS;
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
     const before = await Promise.all(held.map((it) => it.hold.witness()));
     await Promise.all(
       captures.map(async ({ plan: { name }, capture }) => {
-        const from = at();
         const since = startInterval();
-        const position = await capture.cut();
+        positions[name] = await capture.cut();
         record.cut[name] = since();
-        positions[name] = position;
-        emit({ event: 'cut', source: name, from, to: at(), position });
       }),
     );
+    // The sessions' points first: they take a millisecond, and what storage holds must not be older.
+    Object.assign(record.cut, await storage.cut());
     const after = await Promise.all(held.map((it) => it.hold.witness()));
-    let moved = false;
+    const still = await Promise.all(unheld.map((it) => it.capture.still()));
+    for (const [source, { start, end }] of Object.entries(record.cut)) {
+      const position = positions[source];
+      if (position) emit({ event: 'cut', source, from: start - opened, to: end - opened, position });
+    }
     for (const [index, { open, hold, since }] of held.entries()) {
       const [first, last] = [before[index], after[index]];
       if (!first || !last) continue;
       const found = broken(first, last);
-      moved ||= found.some((it) => it.code === 'transactions-moved');
       const { name } = open.plan;
       record.held[name] = {
         held: since(),
@@ -154,21 +167,40 @@ async function cutAll(
       };
     }
     const lost = held.find((it) => it.hold.lost.aborted);
-    const doubts = Object.entries(record.held).flatMap(([name, it]) => it.reasons.map((reason) => ({ name, reason })));
+    const broke = Object.entries(record.held).flatMap(([name, it]) => it.reasons.map((reason) => ({ name, reason })));
+    const drifted = unheld.flatMap(({ plan: { name } }, n) => (still[n] ?? []).map((reason) => ({ name, reason })));
+    const doubts = [...broke, ...drifted];
     if (!lost && doubts.length === 0) return;
     // Only a commit that slipped through is worth another cut; a lost session or another term is not.
-    if (!lost && moved && attempt < CUTS && doubts.every((it) => it.reason.code === 'transactions-moved')) continue;
+    if (!lost && attempt < cuts && doubts.every((it) => it.reason.code === 'transactions-moved')) continue;
     const why = lost
       ? `${lost.open.plan.name}: ${asStillpointError(lost.hold.lost.reason).message}`
       : doubts.map((it) => `${it.name}: ${it.reason.text}`).join('; ');
-    if (plan.onOverrun === 'fail')
-      throw new StillpointError('hold-lost', `The hold did not last through the cut. ${why}.`);
+    if (plan.onOverrun === 'fail') {
+      if (lost || broke.length > 0)
+        throw new StillpointError('hold-lost', `The hold did not last through the cut. ${why}.`);
+      throw notStill(plan, drifted[0]?.name ?? '', why, cuts);
+    }
     for (const { name, reason } of doubts) {
       reasons[name] = [...(reasons[name] ?? []), reason];
       emit({ event: 'downgraded', source: name, reason });
     }
     return;
   }
+}
+
+/** Neither held nor quiet: the parts of the cut may be of different moments, and what was asked for is one. */
+function notStill(plan: Plan, name: string, why: string, cuts: number): StillpointError {
+  const unholdable = plan.sources.find((it) => it.name === name)?.reasons.find((it) => it.code === 'unholdable');
+  return new StillpointError(
+    'source-changed',
+    `Writes were not held${unholdable ? ` (${unholdable.text})` : ''}, and in each of ${cuts} tries the server moved on during the cut. ${why}.`,
+    {
+      meaning:
+        'No backup was made: its parts would be of different moments. Writes flow; earlier backups are untouched.',
+      next: 'stillpoint recipe show postgresql --grants   # or a quieter hour, one database by #NAME, or onOverrun: downgrade',
+    },
+  );
 }
 
 /** Lets all go, even when letting one go fails; measured per source until its writes flow. */

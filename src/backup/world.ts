@@ -7,6 +7,7 @@ import type { Ref } from '../model/ref.ts';
 import type { Login } from '../model/secret.ts';
 import type { Millis } from '../model/time.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
+import type { Snapshotter } from '../snapshots/snapshotter.ts';
 
 /** What commands hand to backup and restore: the registries, made in cli.ts, and nothing of argv or the environment. */
 export interface World {
@@ -16,6 +17,8 @@ export interface World {
   engines(): Promise<readonly Engine[]>;
   runtime(name: Runtime['name']): Promise<Runtime>;
   recipe(engine: string): Promise<Recipe>;
+  /** Every way to cut storage that there is here, best first. */
+  snapshotters(): Promise<readonly Snapshotter[]>;
   /** The login for a source, in the order of docs/credentials.md. */
   login(source: SourceRequest, recipe: Recipe): Promise<Login>;
   readonly journal: Journal;

@@ -23,11 +23,19 @@ export interface Capture extends AsyncDisposable {
   /** In the window, milliseconds: pins the point (exported snapshots, restore point, LSN). Again only after a void cut. */
   cut(): Promise<Position>;
   /**
-   * After resume, may take hours: the rest of the log, the dump, or `files` of the storage cut; then the fingerprint,
+   * Asked after the last cut when writes were not held: why the cut is not one point; empty when the server itself shows
+   * that no transaction ended meanwhile, or when the method needs no such proof.
+   */
+  still(): Promise<readonly Reason[]>;
+  /**
+   * After resume, may take hours: the rest of the log, the dump, or the files of the storage cut; then the fingerprint,
    * read at the pinned point. The record's `level` and `reasons` are the capture's own; `claim` may lower them.
    */
-  finish(put: Put, files: Files | undefined, signal: AbortSignal): Promise<Captured>;
+  finish(put: Put, cut: CutFiles | undefined, signal: AbortSignal): Promise<Captured>;
 }
+
+/** Opens what a storage cut holds of one path, given as the server sees it. */
+export type CutFiles = (path: string) => Promise<Files>;
 
 /** What a capture knows of itself; `claim` adds what the window showed. */
 export type Captured = Pick<

@@ -16,9 +16,12 @@ export interface StorageOffer {
 
 /** Cuts storage. Knows nothing of databases. */
 export interface Snapshotter {
-  readonly name: 'btrfs' | 'csi' | 'command';
+  /** `command:NAME`: one of the configuration. */
+  readonly name: 'btrfs' | 'csi' | `command:${string}`;
   /** Creates nothing. */
   probe(volumes: readonly Volume[]): Promise<StorageOffer>;
+  /** Before the window: whatever makes the cut shorter, such as writing back what the file system holds in memory. */
+  settle(volumes: readonly Volume[]): Promise<void>;
   /** Returns at the cut, not when the snapshot is ready. All or nothing: on failure none of its snapshots remain. */
   cut(volumes: readonly Volume[], run: RunId): Promise<StorageCut>;
   leftovers(): AsyncIterable<Leftover>;

@@ -5,6 +5,7 @@ import { openJournal } from '../../src/hold/state.ts';
 import type { Emit } from '../../src/model/events.ts';
 import { Secret } from '../../src/model/secret.ts';
 import { loadRuntime } from '../../src/runtimes/registry.ts';
+import { loadSnapshotters } from '../../src/snapshots/registry.ts';
 
 /** The same world as cli.ts makes, without argv and environment. */
 export function makeWorld(options: {
@@ -19,6 +20,7 @@ export function makeWorld(options: {
     engines: () => Promise.all(engineNames.map(loadEngine)),
     runtime: (name) => loadRuntime(name, { scratch: options.scratch }),
     recipe: loadRecipe,
+    snapshotters: async () => loadSnapshotters(),
     login: async () => ({ user: options.user, password: new Secret(options.password) }),
     journal: openJournal(options.state),
     emit: options.emit ?? (() => undefined),

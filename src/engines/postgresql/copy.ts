@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pack } from 'tar-stream';
 import { messageOf, StillpointError } from '../../model/errors.ts';
 import type { RunId } from '../../model/id.ts';
+import type { Reason } from '../../model/level.ts';
 import type { Artifact } from '../../model/manifest.ts';
 import type { SourcePlan } from '../../model/plan.ts';
 import type { Position } from '../../model/position.ts';
@@ -11,7 +12,7 @@ import type { Millis } from '../../model/time.ts';
 import type { Put } from '../../repositories/repository.ts';
 import type { Files } from '../../runtimes/files.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
-import type { Capture, Captured, Hold } from '../capture.ts';
+import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
 import type { CaptureRun, Tell } from '../engine.ts';
 import { readControl } from './control.ts';
 import { fingerprint } from './fingerprint.ts';
@@ -19,6 +20,7 @@ import { acquireBudget, holdTables, type ReadyHold, readyHold } from './hold.ts'
 import { applicationName, slotName } from './names.ts';
 import { between, type CutSequences, readSequences } from './sequences.ts';
 import { fill, openSession, type Row, type Session } from './session.ts';
+import { movedSince } from './still.ts';
 
 /** The backup session ends itself when nothing was said on it for this long. */
 const DEAD_MAN = 60_000;
@@ -191,7 +193,12 @@ class Copy implements Capture {
     return this.#position;
   }
 
-  async finish(put: Put, _files: Files | undefined, signal: AbortSignal): Promise<Captured> {
+  still(): Promise<readonly Reason[]> {
+    const { control, statements } = this.#parts;
+    return movedSince(this.#readers, control, statements);
+  }
+
+  async finish(put: Put, _cut: CutFiles | undefined, signal: AbortSignal): Promise<Captured> {
     const { plan, tell, at, stack } = this.#parts;
     const during = AbortSignal.any([signal, this.lost]);
     const position = this.#position;

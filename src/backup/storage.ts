@@ -1,0 +1,73 @@
+import type { CutFiles } from '../engines/capture.ts';
+import { StillpointError } from '../model/errors.ts';
+import type { Cut, Plan } from '../model/plan.ts';
+import type { Interval } from '../model/time.ts';
+import type { Snapshotter, StorageCut } from '../snapshots/snapshotter.ts';
+import type { World } from './world.ts';
+
+/** The storage cuts of a plan. Dispose removes the snapshots, unless kept: long after the window, for deleting one delays others. */
+export interface Storage extends AsyncDisposable {
+  /** How many snapshots one call of `cut` takes. */
+  readonly cuts: number;
+  /** Before the window: makes the cut short. */
+  settle(): Promise<void>;
+  /** Cuts all at once; when the cut lay, by source. After a void cut it may be called again. */
+  cut(): Promise<Readonly<Record<string, Interval>>>;
+  /** The files of a source as they were at the last cut; undefined when its method needs none. */
+  files(source: string): CutFiles | undefined;
+  /** Keeps the snapshots of the last cut; their names. */
+  keep(): Promise<readonly string[]>;
+}
+
+type VolumesCut = Extract<Cut, { readonly snapshotter: string }>;
+
+interface Taken {
+  readonly of: VolumesCut;
+  readonly cut: StorageCut;
+}
+
+export async function openStorage(world: World, plan: Plan): Promise<Storage> {
+  const wanted = plan.cuts.filter((it): it is VolumesCut => 'snapshotter' in it);
+  const known = wanted.length === 0 ? [] : await world.snapshotters();
+  const parts = wanted.map((of) => ({ of, snapshotter: named(known, of.snapshotter) }));
+  const stack = new AsyncDisposableStack();
+  let last: readonly Taken[] = [];
+  return {
+    cuts: parts.length,
+    async settle() {
+      await Promise.all(parts.map(({ of, snapshotter }) => snapshotter.settle(of.volumes)));
+    },
+    async cut() {
+      const results = await Promise.allSettled(
+        parts.map(async ({ of, snapshotter }) => ({
+          of,
+          cut: stack.use(await snapshotter.cut(of.volumes, plan.id)),
+        })),
+      );
+      last = results.map((it) => {
+        if (it.status === 'rejected') throw it.reason;
+        return it.value;
+      });
+      return Object.fromEntries(last.flatMap(({ of, cut }) => of.sources.map((source) => [source, cut.at])));
+    },
+    files(source) {
+      const taken = last.find(({ of }) => of.sources.includes(source));
+      if (!taken) return undefined;
+      return async (path) => {
+        const volume = taken.of.volumes.find((it) => it.path === path);
+        if (!volume) throw new StillpointError('internal', `The storage cut of ${source} does not hold ${path}.`);
+        return taken.cut.open(volume);
+      };
+    },
+    async keep() {
+      return (await Promise.all(last.map(({ cut }) => cut.keep()))).flat();
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+function named(known: readonly Snapshotter[], name: string): Snapshotter {
+  const found = known.find((it) => it.name === name);
+  if (!found) throw new StillpointError('internal', `The plan names the snapshotter ${name}, which is not there.`);
+  return found;
+}
