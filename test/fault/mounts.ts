@@ -11,7 +11,7 @@ export interface Mount extends AsyncDisposable {
   remount(options: string): void;
 }
 
-async function mounted(args: readonly string[], undo: () => Promise<void>): Promise<Mount> {
+async function mounted(args: readonly string[]): Promise<Mount> {
   const path = await mkdtemp(join(tmpdir(), 'stillpoint-mount-'));
   execFileSync('mount', [...args, path]);
   await chmod(path, 0o755);
@@ -21,22 +21,36 @@ async function mounted(args: readonly string[], undo: () => Promise<void>): Prom
     async [Symbol.asyncDispose]() {
       execFileSync('umount', [path]);
       await rmdir(path);
-      await undo();
     },
   };
 }
 
 export const tmpfs = (bytes: number): Promise<Mount> =>
-  mounted(['-t', 'tmpfs', '-o', `size=${bytes}`, 'stillpoint-test'], async () => {});
+  mounted(['-t', 'tmpfs', '-o', `size=${bytes}`, 'stillpoint-test']);
 
-/** A file with a file system in it, on a loop device. */
+/** The file system in an image file, on a loop device. */
+export const mountImage = (image: string, options = 'defaults'): Promise<Mount> =>
+  mounted(['-o', `loop,${options}`, image]);
+
+export async function makeImage(path: string, type: 'ext4' | 'xfs' | 'btrfs', bytes: number): Promise<void> {
+  await writeFile(path, '');
+  await truncate(path, bytes);
+  execFileSync(`mkfs.${type}`, ['-q', path]);
+}
+
+/** A new file system on a loop device, and its image removed with it. */
 export async function loopback(type: 'ext4' | 'xfs' | 'btrfs', bytes: number): Promise<Mount> {
   const folder = await mkdtemp(join(tmpdir(), 'stillpoint-loop-'));
   const image = join(folder, 'image');
-  await writeFile(image, '');
-  await truncate(image, bytes);
-  execFileSync(`mkfs.${type}`, ['-q', image]);
-  return mounted(['-o', 'loop', image], () => rm(folder, { recursive: true }));
+  await makeImage(image, type, bytes);
+  const mount = await mountImage(image);
+  return {
+    ...mount,
+    async [Symbol.asyncDispose]() {
+      await mount[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true });
+    },
+  };
 }
 
 /** Fills a file system with one file until `free` bytes are left. */

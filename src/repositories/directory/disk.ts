@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, statfs, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { StillpointError } from '../../model/errors.ts';
@@ -5,8 +6,11 @@ import { StillpointError } from '../../model/errors.ts';
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const READ_ONLY = new Set(['EROFS', 'EACCES', 'EPERM']);
 
-/** A file that is being written; never a name that anything else looks for. */
-const temporary = (path: string): string => join(dirname(path), `.${basename(path)}.partial`);
+/** A file that is being written: never a name that anything else looks for, and never that of another writer. */
+const temporary = (path: string): string =>
+  join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}.partial`);
+
+export const isPartial = (file: string): boolean => file.startsWith('.') && file.endsWith('.partial');
 
 /** The files of one repository: what is written is durable when a call resolves, and a failure says what it means. */
 export class Disk {
@@ -25,6 +29,7 @@ export class Disk {
   async write(path: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
     const partial = temporary(path);
     const handle = await this.#attempt(path, () => open(partial, 'wx', 0o600));
+    let written = partial;
     try {
       try {
         for await (const chunk of chunks) await this.#attempt(path, () => handle.writeFile(chunk));
@@ -33,10 +38,11 @@ export class Disk {
         await this.#attempt(path, () => handle.close());
       }
       await this.#attempt(path, () => rename(partial, path));
+      written = path;
       await this.syncFolder(dirname(path));
     } catch (error) {
-      // Best effort, so that the first error is the one that is told: what stays is a partial backup, which the next run removes.
-      await Promise.allSettled([rm(partial, { force: true }), rm(path, { force: true })]);
+      // Best effort, so that the first error is the one that is told; what stays, the next run removes.
+      await Promise.allSettled([rm(written, { force: true })]);
       throw error;
     }
   }

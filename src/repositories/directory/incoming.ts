@@ -14,6 +14,7 @@ import type { Incoming, Put } from '../repository.ts';
 import { artifactsOf, storedManifest } from '../stored-manifest.ts';
 import { type Catalog, MANIFEST } from './catalog.ts';
 import type { Disk } from './disk.ts';
+import { leftoversOf } from './leftovers.ts';
 import { type Lock, lock } from './lock.ts';
 
 /** What a new backup is written with. */
@@ -31,10 +32,7 @@ export async function begin({ disk, catalog, cipher, us }: Workshop, job: string
   await disk.makeFolder(folder);
   await using undo = new AsyncDisposableStack();
   const held = undo.use(await lock(disk, folder, { purpose: 'backup', id, us }));
-  // Under the job's lock, a folder without a manifest is a dead run's.
-  for await (const entry of catalog.entriesOf(job)) {
-    if (!(await disk.names(entry.path)).includes(MANIFEST)) await disk.removeFolder(entry.path);
-  }
+  for await (const leftover of leftoversOf({ disk, catalog, us }, job, held)) await leftover.remove();
   const path = join(folder, folderName(now(), id));
   await disk.makeFolder(path);
   undo.move();

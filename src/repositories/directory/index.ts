@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { Runner } from '../../hold/runner.ts';
 import { StillpointError } from '../../model/errors.ts';
@@ -12,10 +11,11 @@ import { FORMAT, seal, unseal } from '../document.ts';
 import type { Incoming, Reading, Repository } from '../repository.ts';
 import { openManifest } from '../stored-manifest.ts';
 import { Catalog, type Entry, MANIFEST, type Whole } from './catalog.ts';
-import { Disk } from './disk.ts';
+import { Disk, isPartial } from './disk.ts';
 import { begin, discard } from './incoming.ts';
+import { leftoversOf } from './leftovers.ts';
 import { list, listDamaged } from './listing.ts';
-import { holders, type Lock, lock, type Purpose } from './lock.ts';
+import { type Lock, lock, type Purpose } from './lock.ts';
 import { checkFile, openArtifact } from './reading.ts';
 import { Records } from './records.ts';
 
@@ -33,21 +33,33 @@ const REPOSITORY = 'stillpoint.json';
 /** Opens the repository in a folder. Throws `repository-missing` | `repository-format` | `repository-unreadable`. */
 export async function openDirectoryRepository(path: string, options: DirectoryOptions): Promise<Repository> {
   const disk = new Disk(resolve(path));
-  const file = join(disk.root, REPOSITORY);
-  const text = await disk.text(file);
-  if (text !== undefined) {
-    unseal(text, file);
-  } else if ((await disk.names(join(disk.root, 'backups'))).length > 0) {
-    throw new StillpointError('repository-missing', `${disk.root} holds backups, but its ${REPOSITORY} is missing.`, {
-      next: `Put ${REPOSITORY} back; that of any other repository of the same format will do.`,
-    });
-  } else if (options.create) {
-    await disk.makeFolder(disk.root);
-    await disk.write(file, [Buffer.from(seal({ format: FORMAT, id: randomBytes(8).toString('hex'), created: now() }))]);
-  } else {
-    throw new StillpointError('repository-missing', `There is no repository in ${disk.root}.`);
+  if (!(await isRepository(disk))) {
+    if (!options.create) throw new StillpointError('repository-missing', `There is no repository in ${disk.root}.`);
+    await create(disk);
   }
   return new DirectoryRepository(disk, new Cipher(options.encryption), options.runner);
+}
+
+async function isRepository(disk: Disk): Promise<boolean> {
+  const file = join(disk.root, REPOSITORY);
+  const text = await disk.text(file);
+  if (text !== undefined) return unseal(text, file) !== undefined;
+  if ((await disk.names(join(disk.root, 'backups'))).length === 0) return false;
+  throw new StillpointError('repository-missing', `${disk.root} holds backups, but its ${REPOSITORY} is missing.`, {
+    next: `Put ${REPOSITORY} back; that of any other repository of the same format will do.`,
+  });
+}
+
+async function create(disk: Disk): Promise<void> {
+  await disk.makeFolder(disk.root);
+  // Half made by one that died; where it lives, the rename below fails, and the other one's file counts.
+  for (const file of (await disk.names(disk.root)).filter(isPartial)) await disk.removeFile(join(disk.root, file));
+  const document = seal({ format: FORMAT, id: randomBytes(8).toString('hex'), created: now() });
+  try {
+    await disk.write(join(disk.root, REPOSITORY), [Buffer.from(document)]);
+  } catch (error) {
+    if (!(await isRepository(disk))) throw error;
+  }
 }
 
 class DirectoryRepository implements Repository {
@@ -115,11 +127,15 @@ class DirectoryRepository implements Repository {
   }
 
   async record(id: BackupId, verification: Verification): Promise<void> {
-    await this.#records.add(await this.#catalog.resolve(id), verification);
+    const entry = await this.#catalog.entry(id);
+    await using _ = await this.#lock('read', entry);
+    await this.#records.add(await this.#catalog.whole(entry), verification);
   }
 
   async pin(id: BackupId, pinned: boolean): Promise<void> {
-    await this.#records.pin(await this.#catalog.resolve(id), pinned);
+    const entry = await this.#catalog.entry(id);
+    await using _ = await this.#lock('read', entry);
+    await this.#records.pin(await this.#catalog.whole(entry), pinned);
   }
 
   async remove(id: BackupId): Promise<void> {
@@ -130,7 +146,8 @@ class DirectoryRepository implements Repository {
   }
 
   async *leftovers(): AsyncGenerator<Leftover> {
-    for (const job of await this.#catalog.jobs()) yield* this.#leftoversOf(job);
+    const where = { disk: this.#disk, catalog: this.#catalog, us: this.#us };
+    for (const job of await this.#catalog.jobs()) yield* leftoversOf(where, job);
   }
 
   #manifest({ path, stored }: Whole): Promise<Manifest> {
@@ -153,40 +170,6 @@ class DirectoryRepository implements Repository {
     for await (const { where, text } of this.#records.damaged(entry)) {
       yield { file: basename(where), text };
     }
-  }
-
-  async *#leftoversOf(job: string): AsyncGenerator<Leftover> {
-    const folder = this.#catalog.folderOf(job);
-    const locks = await holders(this.#disk, folder, this.#us);
-    for (const { file, id } of locks.filter(({ dead }) => dead)) {
-      yield {
-        run: id,
-        kind: 'repository lock',
-        what: `lock of a dead run in ${file}`,
-        holds: false,
-        remove: () => rm(file, { force: true }),
-      };
-    }
-    const busy = new Set(locks.filter(({ dead, purpose }) => !dead && purpose !== 'read').map(({ id }) => id));
-    for await (const entry of this.#catalog.entriesOf(job)) {
-      if (busy.has(entry.id) || (await this.#isWhole(entry))) continue;
-      yield {
-        run: entry.id,
-        kind: 'partial backup',
-        what: `folder ${entry.path} of a run that did not end`,
-        holds: false,
-        remove: () => this.#removePartial(entry),
-      };
-    }
-  }
-
-  async #removePartial(entry: Entry): Promise<void> {
-    await using _ = await this.#lock('remove', entry);
-    if (!(await this.#isWhole(entry))) await this.#disk.removeFolder(entry.path);
-  }
-
-  async #isWhole(entry: Entry): Promise<boolean> {
-    return (await this.#disk.names(entry.path)).includes(MANIFEST);
   }
 
   #lock(purpose: Purpose, { job, id }: Entry): Promise<Lock> {

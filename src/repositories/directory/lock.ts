@@ -14,6 +14,7 @@ import { liveness, type Process, pidNamespace } from './holder.ts';
  * may step back and try again, but never both go on. Nobody takes over a file: dead ones are ignored and removed.
  */
 export interface Lock extends AsyncDisposable {
+  readonly file?: string;
   /** Throws `repository-locked` if others took this process for dead, such as after the machine slept. */
   assertHeld(): Promise<void>;
 }
@@ -107,6 +108,7 @@ function held(path: string): Lock {
   }, REFRESH);
   refresh.unref();
   return {
+    file: path,
     async assertHeld() {
       if ((await ageOf(path)) !== undefined) return;
       throw new StillpointError('repository-locked', `The lock ${path} was taken away: this run was taken for dead.`, {
