@@ -24,6 +24,7 @@ export interface Snapshotter {
   settle(volumes: readonly Volume[]): Promise<void>;
   /** Returns at the cut, not when the snapshot is ready. All or nothing: on failure none of its snapshots remain. */
   cut(volumes: readonly Volume[], run: RunId): Promise<StorageCut>;
+  /** Snapshots that carry a run id; removing one is idempotent. */
   leftovers(): AsyncIterable<Leftover>;
 }
 
