@@ -37,13 +37,13 @@ const flag = { initial: false } as const;
 export const OPTIONS: Readonly<Record<OptionName, OptionSpec>> = {
   config: {
     flags: '-c, --config <file>',
-    help: 'configuration; else ./stillpoint.yaml, /etc/stillpoint/stillpoint.yaml',
+    help: 'else ./stillpoint.yaml, /etc/stillpoint/stillpoint.yaml',
     variable: 'STILLPOINT_CONFIG',
     global: true,
   },
   output: {
     flags: '-o, --output <format>',
-    help: 'text; json: one document; ndjson: one event a line as it happens',
+    help: 'text, json (one document), ndjson (an event a line)',
     variable: 'STILLPOINT_OUTPUT',
     global: true,
     choices: ['text', 'json', 'ndjson'],
@@ -73,17 +73,17 @@ export const OPTIONS: Readonly<Record<OptionName, OptionSpec>> = {
   },
   to: {
     flags: '--to <repository>',
-    help: 'where to store: a folder, or a repository of the configuration',
+    help: 'where to store: a folder or a configured repository',
     variable: 'STILLPOINT_REPOSITORY',
   },
   from: {
     flags: '--from <repository>',
-    help: 'where to read: a folder, or a repository of the configuration',
+    help: 'where to read: a folder or a configured repository',
     variable: 'STILLPOINT_REPOSITORY',
   },
   method: {
     flags: '--method <method>',
-    help: 'how to capture; without it the best that is possible',
+    help: 'snapshot, copy or dump; without it the best possible',
     variable: 'STILLPOINT_METHOD',
     choices: ['snapshot', 'copy', 'dump'],
   },
@@ -102,13 +102,13 @@ export const OPTIONS: Readonly<Record<OptionName, OptionSpec>> = {
   },
   files: {
     flags: '--files <folder>',
-    help: 'put the files below this folder, which must be empty; start nothing',
+    help: 'put the files here; it must be empty; starts nothing',
     variable: 'STILLPOINT_FILES',
   },
   run: { flags: '--run <id>', help: 'only what this run left', variable: 'STILLPOINT_RUN' },
   grants: {
     flags: '--grants',
-    help: 'the least-privilege role of a method, as statements',
+    help: 'the least-privilege role of a method, as SQL',
     variable: 'STILLPOINT_GRANTS',
     ...flag,
   },

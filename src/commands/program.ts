@@ -2,7 +2,7 @@ import { Command as Commander, CommanderError, Option } from 'commander';
 import { nearest } from '../config/explain.ts';
 import type { Environment } from '../config/secrets.ts';
 import { StillpointError } from '../model/errors.ts';
-import { allHelp, firstScreen, verbHelp } from './help.ts';
+import { allHelp, firstScreen, groupHelp, verbHelp } from './help.ts';
 import { OPTIONS, type OptionName, type Options, optionNames } from './options.ts';
 import { VERBS, type Verb } from './verbs.ts';
 
@@ -26,6 +26,7 @@ export function readCommandLine(argv: readonly string[], environment: Environmen
   });
   for (const verb of VERBS) {
     const command = groupOf(program, verb.name).command(`${verb.name.split(' ').at(-1)} ${verb.args}`);
+    command.allowExcessArguments(false);
     for (const name of verb.options) command.addOption(optionOf(name));
     command.helpInformation = () => verbHelp(verb);
     command.action(() => {
@@ -49,9 +50,12 @@ function groupOf(program: Commander, name: string): Commander {
   const there = program.commands.find((it) => it.name() === group);
   if (there) return there;
   const made = program.command(group);
-  const verbs = VERBS.filter((it) => it.name.startsWith(`${group} `));
-  made.helpInformation = () => verbs.map(verbHelp).join('\n\n');
-  return made;
+  made.helpInformation = () => groupHelp(group);
+  return made.allowExcessArguments().action(() => {
+    const [word] = made.args;
+    if (word !== undefined) throw unknownVerb(word, `${group} `);
+    made.help();
+  });
 }
 
 function optionOf(name: OptionName): Option {
@@ -89,14 +93,17 @@ function readVariable(name: OptionName, text: string): string | boolean {
   return text;
 }
 
-function unknownVerb(word: string): StillpointError {
+function unknownVerb(word: string, group = ''): StillpointError {
   if (word.includes(':'))
     return new StillpointError('usage', `'${word}' is a reference; say what to do with it.`, {
       next: `stillpoint backup ${word} --to DIR`,
     });
-  const near = nearest(word, [...new Set(VERBS.map((it) => it.name.split(' ')[0] ?? ''))]);
-  const hint = near === undefined ? '' : ` Did you mean '${near}'?`;
-  return new StillpointError('usage', `There is no verb '${word}'.${hint}`);
+  const words = VERBS.filter((it) => it.name.startsWith(group)).map(
+    (it) => it.name.slice(group.length).split(' ')[0] ?? '',
+  );
+  const near = nearest(word, [...new Set(words)]);
+  const hint = near === undefined ? '' : ` Did you mean '${group}${near}'?`;
+  return new StillpointError('usage', `There is no '${group}${word}'.${hint}`);
 }
 
 /** Commander's words as a sentence of ours. */

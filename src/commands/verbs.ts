@@ -12,6 +12,8 @@ export interface Verb {
   readonly examples: readonly string[];
   /** What to know before using it. */
   readonly more?: string;
+  /** What it means for the data when it is interrupted; absent: that nothing was changed. */
+  readonly stopped?: string;
   readonly load: () => Promise<Command>;
 }
 
@@ -19,7 +21,7 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'detect',
     args: '',
-    help: 'what can be backed up here, how well, and what stands in the way',
+    help: 'what can be backed up here, how well, and what is in the way',
     screen: 1,
     options: ['all'],
     examples: ['stillpoint detect'],
@@ -28,17 +30,18 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'backup',
     args: '<job-or-ref...>',
-    help: 'back up a job of the configuration, or the servers named by references',
+    help: 'back up a job of the configuration, or servers by reference',
     screen: 1,
     options: ['to', 'method', 'dryRun'],
     examples: ['stillpoint backup postgres://127.0.0.1:5432 --to /backups', 'stillpoint backup shop -n'],
     more: 'Writes are held for milliseconds, or not at all; the server itself ends a hold that lasts. Ctrl-C lets writes go first, then exits.',
+    stopped: 'No backup was made. Every hold was released before this ended; writes flow.',
     load: async () => (await import('./backup.ts')).backup,
   },
   {
     name: 'list',
     args: '[job]',
-    help: 'backups, newest first: level claimed, last verification, hold, size',
+    help: 'backups: level claimed, last verification, hold, size',
     screen: 1,
     options: ['from'],
     examples: ['stillpoint list', 'stillpoint list shop -o json'],
@@ -47,7 +50,7 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'show',
     args: '[id]',
-    help: 'one backup with the evidence for what it claims; how to restore it by hand',
+    help: 'one backup, with the evidence for what it claims',
     screen: 1,
     options: ['from', 'source', 'commands'],
     examples: ['stillpoint show latest', 'stillpoint show 7f3k9q2m --commands'],
@@ -57,36 +60,39 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'verify',
     args: '[id]',
-    help: 'restore into a throwaway server and compare with what was captured',
+    help: 'restore into a throwaway server and compare',
     screen: 1,
     options: ['from'],
     examples: ['stillpoint verify 7f3k9q2m', 'stillpoint verify shop@latest'],
     more: 'Other tools call reading the bytes a verification; here that is check. verify restores, starts the server away from any network, stops at the recorded point, and compares tables, sequences, roles and schema. Only this makes a backup verified.',
+    stopped: 'Nothing was recorded, and the throwaway server is gone. The source was not touched.',
     load: async () => (await import('./verify.ts')).verify,
   },
   {
     name: 'restore',
     args: '<id> [source...]',
-    help: 'bring a backup back; --files puts the files into an empty folder',
+    help: 'bring a backup back: its files, into an empty folder',
     screen: 1,
     options: ['from', 'files'],
     examples: ['stillpoint restore 7f3k9q2m --files /srv/restored'],
+    stopped: 'The folder holds part of the files: remove it. Nothing else was touched.',
     load: async () => (await import('./restore.ts')).restore,
   },
   {
     name: 'recover',
     args: '[ref...]',
-    help: 'end and remove what dead runs left: holds, slots, throwaway servers',
+    help: 'end and remove what dead runs left: holds, slots, servers',
     screen: 1,
     options: ['from', 'run'],
     examples: ['stillpoint recover', 'stillpoint recover postgres://127.0.0.1:5432 --run 7f3k9q2m'],
     more: 'Safe beside a healthy run: it asks the servers and leaves alone what is alive.',
+    stopped: 'What was named as removed is gone; the rest is as it was.',
     load: async () => (await import('./recover.ts')).recover,
   },
   {
     name: 'init',
     args: '',
-    help: 'write a commented stillpoint.yaml from what detect finds; never overwrites',
+    help: 'write a commented stillpoint.yaml; never overwrites',
     screen: 2,
     options: [],
     examples: ['stillpoint init'],
@@ -95,7 +101,7 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'plan',
     args: '<job-or-ref...>',
-    help: 'every step with its statement, order and limit; holds and writes nothing',
+    help: 'every step with its statement and limit; holds nothing',
     screen: 2,
     options: ['to', 'method'],
     examples: ['stillpoint plan shop', 'stillpoint plan postgres://127.0.0.1:5432 -o json'],
@@ -104,7 +110,7 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'check',
     args: '[id]',
-    help: 're-read every stored byte against its digests; restores nothing',
+    help: 're-read every stored byte against its digests',
     screen: 2,
     options: ['from'],
     examples: ['stillpoint check', 'stillpoint check 7f3k9q2m'],
@@ -149,7 +155,7 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'recipe show',
     args: '<engine>',
-    help: 'every statement sent to an engine; --grants: the role that it needs',
+    help: 'every statement sent to an engine; --grants: its role',
     screen: 2,
     options: ['grants', 'method'],
     examples: ['stillpoint recipe show postgresql', 'stillpoint recipe show postgresql --grants | psql'],

@@ -32,12 +32,10 @@ export function parseConfig(text: string, path: string): ConfigData {
   if (yaml.faults.length > 0) throw invalid(path, yaml.faults);
   const parsed = configSchema.safeParse(yaml.value ?? {});
   if (!parsed.success) throw invalid(path, explain(parsed.error.issues, yaml, configJsonSchema()));
-  const mistakes = crossCheck(parsed.data).map(({ path: at, text: why }) => ({ line: yaml.line(at), text: why }));
-  if (mistakes.length > 0)
-    throw invalid(
-      path,
-      mistakes.toSorted((a, b) => a.line - b.line),
-    );
+  const mistakes = crossCheck(parsed.data)
+    .map(({ path: at, text: why }) => ({ line: yaml.line(at), text: why }))
+    .toSorted((a, b) => a.line - b.line);
+  if (mistakes.length > 0) throw invalid(path, mistakes);
   return parsed.data;
 }
 
