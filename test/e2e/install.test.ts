@@ -88,7 +88,7 @@ describe('START-1: installing', () => {
       });
     const { version } = JSON.parse(await readFile(join(PROJECT, 'package.json'), 'utf8'));
     expect((await stillpoint('--version')).stdout).toContain(version);
-    expect((await stillpoint('recipe', 'list')).stdout).toContain('PostgreSQL');
+    expect((await stillpoint('recipe', 'list')).stdout).toContain('postgresql');
     // The engine, its driver and its recipe are there: what is missing is a server.
     const plan = await stillpoint('plan', 'postgres://nobody@127.0.0.1:1');
     expect(plan.exitCode, plan.stderr).toBe(5);
