@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -132,20 +132,5 @@ describe('START-9: verbs that need no server', () => {
       exit: 0,
       out: 'Nothing was left behind by earlier runs; writes flow.\nNext: stillpoint list\n',
     });
-  });
-});
-
-describe('START-1: start-up', () => {
-  const median = (times: readonly number[]): number => times.toSorted((a, b) => a - b)[times.length >> 1] ?? 0;
-  const timed = (args: readonly string[]): number => {
-    const began = performance.now();
-    execFileSync(process.execPath, args, { cwd: folder });
-    return performance.now() - began;
-  };
-
-  test('--version takes less than 4 times as long as node -e 0', () => {
-    const pairs = Array.from({ length: 7 }, () => [timed(['-e', '0']), timed([CLI, '--version'])] as const);
-    const ratio = median(pairs.map(([, ours]) => ours)) / median(pairs.map(([node]) => node));
-    expect(ratio).toBeLessThan(4);
   });
 });
