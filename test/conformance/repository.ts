@@ -256,6 +256,20 @@ export function repositoryConformance(name: string, make: () => Promise<Reposito
       await expect(repository.remove(one.id)).rejects.toMatchObject({ code: 'backup-not-found' });
     });
 
+    test('STORE-5 a pinned backup is listed as such and never removed, until it is let go', async () => {
+      const { id } = await store(repository, 'shop', { a: Buffer.from('1') });
+      await repository.pin(id, true);
+      await repository.pin(id, true);
+      expect((await lines())[0]).toMatchObject({ id, pinned: true });
+      await expect(repository.remove(id)).rejects.toMatchObject({ code: 'preflight' });
+      expect(await damages(id)).toEqual([]);
+      await repository.pin(id, false);
+      await repository.pin(id, false);
+      expect((await lines())[0]?.pinned).toBeUndefined();
+      await repository.remove(id);
+      await expect(repository.pin(id, true)).rejects.toMatchObject({ code: 'backup-not-found' });
+    });
+
     const HARMS: Record<string, (bytes: Buffer, sibling: Buffer) => Buffer | undefined> = {
       'three flipped bytes': (bytes) => flipped(bytes, 3),
       'cut by one byte': (bytes) => bytes.subarray(0, -1),
