@@ -1,27 +1,35 @@
-import type { Manifest, SourceRecord } from '../model/manifest.ts';
+import type { World } from '../backup/world.ts';
+import type { Manifest } from '../model/manifest.ts';
 import type { ByHand } from '../output/results.ts';
 import type { Repository } from '../repositories/repository.ts';
 import { quote } from './place.ts';
 
-/** The commands that bring a backup back where there is no Stillpoint: standard tools, one line an artifact. */
-export async function byHand(repository: Repository, manifest: Manifest): Promise<ByHand> {
+/** The commands that bring a backup back where there is no Stillpoint: standard tools, in the order in which to type them. */
+export async function byHand(world: World, repository: Repository, manifest: Manifest): Promise<ByHand> {
   const sources = await Promise.all(
-    manifest.sources.map(async (source) => ({
-      name: source.name,
-      engine: source.engine,
-      position: source.position.text,
-      commands: await unpack(repository, manifest, source),
-    })),
+    manifest.sources.map(async (source) => {
+      const paths = new Map(
+        await Promise.all(
+          source.artifacts.map(async ({ name, file }) => [name, await repository.locate(manifest.id, file)] as const),
+        ),
+      );
+      const engine = await world.engine(source.engine);
+      const tools = [...paths.values()].some(isEncrypted) ? 'zstd age' : 'zstd';
+      return {
+        name: source.name,
+        engine: source.engine,
+        position: source.position.text,
+        commands: [
+          `apt-get install -y ${tools}   # as root`,
+          ...engine.byHand(source, (name) => decode(paths.get(name) ?? '')),
+        ],
+      };
+    }),
   );
   return { id: manifest.id, sources };
 }
 
-const unpack = (repository: Repository, manifest: Manifest, source: SourceRecord): Promise<readonly string[]> =>
-  Promise.all(
-    source.artifacts.map(async ({ name, file }) => {
-      const plain = `zstd -dc ${quote(await repository.locate(manifest.id, file))}`;
-      return name.endsWith('.tar')
-        ? `${plain} | tar -xpf - -C ${quote(source.name)}`
-        : `${plain} > ${quote(`${source.name}/${name}`)}`;
-    }),
-  );
+const isEncrypted = (path: string): boolean => path.endsWith('.age');
+
+const decode = (path: string): string =>
+  isEncrypted(path) ? `age -d -i "$STILLPOINT_IDENTITY_FILE" ${quote(path)} | zstd -dc` : `zstd -dc ${quote(path)}`;

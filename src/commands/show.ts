@@ -8,7 +8,8 @@ export const show: Command = async (context, [id = 'latest'], options) => {
   const repository = await openToRead(context, options, jobOf(id));
   const manifest = only(await repository.manifest(id), options.source);
   const again = alike(context, options);
-  if (options.commands) return { answer: 'show commands', body: await byHand(repository, manifest) };
+  if (options.commands)
+    return { answer: 'show commands', body: await byHand(await context.world(), repository, manifest) };
   const verifications = await repository.verifications(manifest.id);
   return {
     answer: 'show',

@@ -31,6 +31,11 @@ export interface Engine {
   restoreFiles(source: SourceRecord, open: Open, target: Target): Promise<void>;
   /** Fills the twin, starts it quarantined, recovers to exactly `source.position`, reads that position back. Throws `restore-failed` with the server's own words. */
   restore(source: SourceRecord, open: Open, into: Twin): Promise<Login>;
+  /**
+   * Pure: the lines that bring this source back with standard tools only, to be typed in an empty folder as the user who
+   * will run the server. `decode` gives the command that writes an artifact's plain bytes to its standard output.
+   */
+  byHand(source: SourceRecord, decode: (artifact: string) => string): readonly string[];
   /** Yields nothing when `at` holds exactly what was fingerprinted; returns what it compared. Only reads. */
   compare(at: Instance, login: Login, source: SourceRecord, open: Open): AsyncGenerator<Difference, Compared>;
   /** Sessions, slots, locks and pauses that carry a run id, of any run. Removing one ends it on the server. */

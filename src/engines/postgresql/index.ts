@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { StillpointError } from '../../model/errors.ts';
 import type { Engine } from '../engine.ts';
+import { byHand } from './by-hand.ts';
 import { compare } from './compare.ts';
 import { openCopy } from './copy.ts';
 import { inspect } from './inspect.ts';
@@ -34,6 +35,7 @@ export const postgresql: Engine = {
   },
   restoreFiles,
   restore,
+  byHand,
   compare,
   leftovers,
 };

@@ -18,11 +18,8 @@ const NEEDED_LIBRARIES = ['timescaledb', 'citus', 'pg_tde', 'orioledb'];
 /** Where a tablespace is put: below the target, never where the source has it. */
 export const tablespaceFolder = (oid: string): string => `stillpoint_tablespaces/${oid}`;
 
-/**
- * What makes restored files a server that recovers to the point and then does nothing by itself. It goes to
- * postgresql.auto.conf, which wins over whatever the source's own configuration says.
- */
-export function quarantineFiles(source: SourceRecord, tablespaces: readonly string[]): Readable {
+/** Settings, as lines of a configuration file: how far to recover, and nothing that the server would do by itself. */
+export function quarantineLines(source: SourceRecord): readonly string[] {
   const preload = (source.settings.shared_preload_libraries ?? '')
     .split(',')
     .map((it) => it.trim())
@@ -42,7 +39,15 @@ export function quarantineFiles(source: SourceRecord, tablespaces: readonly stri
     recovery_target_timeline: 'current',
     recovery_target_action: 'promote',
   };
-  const lines = Object.entries(settings).map(([name, value]) => `${name} = ${quoteText(value)}`);
+  return Object.entries(settings).map(([name, value]) => `${name} = ${quoteText(value)}`);
+}
+
+/**
+ * What makes restored files a server that recovers to the point and then does nothing by itself. It goes to
+ * postgresql.auto.conf, which wins over whatever the source's own configuration says.
+ */
+export function quarantineFiles(source: SourceRecord, tablespaces: readonly string[]): Readable {
+  const lines = quarantineLines(source);
   const tar = pack();
   const add = (name: string, text: string): void => void tar.entry({ name, mode: 0o600 }, text);
   add(
