@@ -7,6 +7,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { World } from './backup/world.ts';
 import type { Context } from './commands/command.ts';
+import { completed } from './commands/next.ts';
 import type { Options } from './commands/options.ts';
 import { type Invocation, readCommandLine } from './commands/program.ts';
 import { asStillpointError, StillpointError } from './model/errors.ts';
@@ -113,6 +114,7 @@ function outputFor(options: Partial<Options>): Output {
 /** Reads, runs, prints; returns the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
   let output = outputFor({});
+  let complete = (error: StillpointError): StillpointError => error;
   try {
     const invocation: Invocation = readCommandLine(argv, environment, version);
     if (invocation.kind === 'text') {
@@ -121,13 +123,14 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     const { verb, args, options } = invocation;
     output = outputFor(options);
+    complete = (error) => completed(error, { args, options, environment });
     const context = makeContext(options, output.emit, onSignals(output, verb.stopped));
     const command = await verb.load();
     const result = await command(context, args, options);
     output.result(result);
     return result.exit ?? 0;
   } catch (thrown) {
-    const error = asStillpointError(thrown);
+    const error = complete(asStillpointError(thrown));
     output.failure(error);
     return error.exit;
   }

@@ -7,7 +7,8 @@ import type { Emit } from '../model/events.ts';
 import { newId } from '../model/id.ts';
 import { type Asked, askedFor } from './asked.ts';
 import type { Command } from './command.ts';
-import { alike, choosePlace } from './place.ts';
+import { alike } from './next.ts';
+import { choosePlace } from './place.ts';
 import { plan } from './plan.ts';
 
 export const backup: Command = async (context, args, options) => {
@@ -24,7 +25,7 @@ export const backup: Command = async (context, args, options) => {
     answer: 'backup',
     body: made,
     open: repository.encrypted ? 'Not verified yet.' : 'Not encrypted, not verified yet.',
-    next: `stillpoint verify ${made.id}${alike(context, options)}`,
+    next: `stillpoint verify ${made.id}${alike(context.environment, options)}`,
   };
 };
 

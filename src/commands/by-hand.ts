@@ -2,7 +2,7 @@ import type { World } from '../backup/world.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { ByHand } from '../output/results.ts';
 import type { Repository } from '../repositories/repository.ts';
-import { quote } from './place.ts';
+import { quote } from './next.ts';
 
 /** The commands that bring a backup back where there is no Stillpoint: standard tools, in the order in which to type them. */
 export async function byHand(world: World, repository: Repository, manifest: Manifest): Promise<ByHand> {

@@ -2,7 +2,8 @@ import type { BackupLine } from '../model/manifest.ts';
 import type { Checked } from '../output/results.ts';
 import type { Repository } from '../repositories/repository.ts';
 import type { Command } from './command.ts';
-import { alike, openToRead } from './place.ts';
+import { alike } from './next.ts';
+import { openToRead } from './place.ts';
 import { jobOf } from './show.ts';
 
 export const check: Command = async (context, [id], options) => {
@@ -24,7 +25,8 @@ export const check: Command = async (context, [id], options) => {
     answer: 'check',
     body: { repository: repository.name, backups, damaged, millis: performance.now() - began },
     notes: isWhole ? ['Whole bytes are not yet a restorable backup: only verify shows that.'] : [],
-    next: sound === undefined ? 'stillpoint detect' : `stillpoint verify ${sound}${alike(context, options)}`,
+    next:
+      sound === undefined ? 'stillpoint detect' : `stillpoint verify ${sound}${alike(context.environment, options)}`,
     exit: isWhole ? 0 : 9,
   };
 };

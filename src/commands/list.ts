@@ -1,6 +1,7 @@
 import type { BackupLine } from '../model/manifest.ts';
 import type { Command } from './command.ts';
-import { alike, openToRead } from './place.ts';
+import { alike } from './next.ts';
+import { openToRead } from './place.ts';
 
 export const list: Command = async (context, [job], options) => {
   const repository = await openToRead(context, options, job);
@@ -10,7 +11,7 @@ export const list: Command = async (context, [job], options) => {
   return {
     answer: 'list',
     body: { repository: repository.name, encrypted: repository.encrypted, backups, damaged },
-    next: `stillpoint ${nextOf(backups)}${alike(context, options)}`,
+    next: `stillpoint ${nextOf(backups)}${alike(context.environment, options)}`,
   };
 };
 

@@ -47,16 +47,3 @@ export async function openToRead(context: Context, options: Options, job?: strin
   const ofJob = job === undefined ? undefined : config?.data.jobs[job]?.repository;
   return context.openRepository(choosePlace(context, config, options.from, ofJob).path, { create: false });
 }
-
-/** The rest of a next command: how the repository and the configuration were named on this one. */
-export function alike(context: Context, options: Options): string {
-  const named = options.to ?? options.from;
-  const where =
-    named === undefined || named === context.environment.STILLPOINT_REPOSITORY ? '' : ` --from ${quote(named)}`;
-  const file = options.config;
-  return `${where}${file === undefined || file === context.environment.STILLPOINT_CONFIG ? '' : ` -c ${quote(file)}`}`;
-}
-
-/** A word as a shell needs it. */
-export const quote = (word: string): string =>
-  /^[A-Za-z0-9_@%+=:,./#-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

@@ -3,7 +3,7 @@ import { makePlan } from '../backup/plan.ts';
 import { newId } from '../model/id.ts';
 import { askedFor } from './asked.ts';
 import type { Command } from './command.ts';
-import { alike, quote } from './place.ts';
+import { alike, quote } from './next.ts';
 
 export const plan: Command = async (context, args, options) => {
   const asked = await askedFor(context, args, options);
@@ -12,6 +12,6 @@ export const plan: Command = async (context, args, options) => {
   return {
     answer: 'plan',
     body: made,
-    next: `stillpoint backup ${args.map(quote).join(' ')}${to}${alike(context, options).replace(' --from ', ' --to ')}`,
+    next: `stillpoint backup ${args.map(quote).join(' ')}${to}${alike(context.environment, options, '--to')}`,
   };
 };

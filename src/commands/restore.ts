@@ -2,7 +2,8 @@ import { resolve } from 'node:path';
 import { StillpointError } from '../model/errors.ts';
 import { restoreFiles } from '../restore/files.ts';
 import type { Command } from './command.ts';
-import { alike, openToRead } from './place.ts';
+import { alike } from './next.ts';
+import { openToRead } from './place.ts';
 import { jobOf } from './show.ts';
 
 export const restore: Command = async (context, [name, ...sources], options) => {
@@ -19,6 +20,6 @@ export const restore: Command = async (context, [name, ...sources], options) => 
   return {
     answer: 'restore',
     body: { id, restored },
-    next: `stillpoint show ${id} --commands${alike(context, options)}   # how to go on by hand`,
+    next: `stillpoint show ${id} --commands${alike(context.environment, options)}   # how to go on by hand`,
   };
 };

@@ -2,12 +2,13 @@ import { StillpointError } from '../model/errors.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { byHand } from './by-hand.ts';
 import type { Command } from './command.ts';
-import { alike, openToRead } from './place.ts';
+import { alike } from './next.ts';
+import { openToRead } from './place.ts';
 
 export const show: Command = async (context, [id = 'latest'], options) => {
   const repository = await openToRead(context, options, jobOf(id));
   const manifest = only(await repository.manifest(id), options.source);
-  const again = alike(context, options);
+  const again = alike(context.environment, options);
   if (options.commands)
     return { answer: 'show commands', body: await byHand(await context.world(), repository, manifest) };
   const verifications = await repository.verifications(manifest.id);

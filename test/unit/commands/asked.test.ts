@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { askedFor, sourcesOf } from '../../../src/commands/asked.ts';
 import type { Context } from '../../../src/commands/command.ts';
+import { alike, completed, quote } from '../../../src/commands/next.ts';
 import type { Options } from '../../../src/commands/options.ts';
-import { alike, choosePlace, quote } from '../../../src/commands/place.ts';
+import { choosePlace } from '../../../src/commands/place.ts';
 import { type Config, parseConfig } from '../../../src/config/load.ts';
+import { StillpointError } from '../../../src/model/errors.ts';
 
 const options = { output: 'text' } as Options;
 
@@ -95,11 +97,14 @@ describe('START-9: which repository', () => {
   });
 
   test('the next command says what this one said, quoted for a shell', () => {
-    expect(alike(context(), options)).toBe('');
-    expect(alike(context(), { ...options, to: '/my backups', config: 'a.yaml' })).toBe(
-      " --from '/my backups' -c a.yaml",
-    );
-    expect(alike(context(config, { STILLPOINT_REPOSITORY: '/b' }), { ...options, from: '/b' })).toBe('');
+    expect(alike({}, options)).toBe('');
+    expect(alike({}, { ...options, to: '/my backups', config: 'a.yaml' })).toBe(" --from '/my backups' -c a.yaml");
+    expect(alike({ STILLPOINT_REPOSITORY: '/b' }, { ...options, from: '/b' })).toBe('');
+    const error = new StillpointError('restore-failed', 'x');
+    const typed = { args: ['7f3k'], options: { ...options, from: '/b' }, environment: {} };
+    expect(completed(error, typed).next).toBe('stillpoint check 7f3k --from /b   # are the stored bytes whole?');
+    const other = new StillpointError('login-refused', 'x');
+    expect(completed(other, typed)).toBe(other);
     expect(quote("it's")).toBe("'it'\\''s'");
   });
 });

@@ -4,6 +4,7 @@ import { paint } from '../../../src/output/look.ts';
 import { progressPrinter } from '../../../src/output/progress.ts';
 import { plainScreen, terminalScreen } from '../../../src/output/screen.ts';
 import { run, runOfThree } from './documents.ts';
+import { terminal } from './terminal.ts';
 
 /** Text as it lands off a terminal, when `seconds` pass between two events. */
 function plainly(events: readonly RunEvent[], seconds = 1, verbose = false): string {
@@ -145,22 +146,6 @@ describe('START-9: a run off a terminal', () => {
     }
   });
 });
-
-/** What a terminal shows in the end: enough of one to know the two codes that we send, up and erase. */
-function terminal(): { write(text: string): void; rows(): readonly string[] } {
-  const rows: string[] = [''];
-  return {
-    write(text) {
-      for (const part of text.replaceAll('\u001b[', '~').split(/(~\d*[AJ]|\n)/)) {
-        const up = /^~(\d+)A$/.exec(part);
-        if (up) rows.splice(rows.length - 1 - Number(up[1]), Number.POSITIVE_INFINITY, '');
-        else if (part === '\n') rows.push('');
-        else if (part !== '~J') rows[rows.length - 1] += part;
-      }
-    },
-    rows: () => rows.slice(0, -1),
-  };
-}
 
 describe('START-9: a run on a terminal', () => {
   test('leaves the same lines as off it, and shows what is under way at the bottom', () => {
