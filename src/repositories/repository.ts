@@ -27,6 +27,30 @@ export interface Incoming extends AsyncDisposable {
   commit(manifest: Manifest): Promise<void>;
 }
 
+/** A backup as it is stored, byte for byte, for a further repository; `remove` refuses it until dispose. */
+export interface StoredBackup extends AsyncDisposable {
+  readonly id: BackupId;
+  readonly job: string;
+  /** `20261121T020000Z-7f3k9q2m`, the same in every repository. */
+  readonly folder: string;
+  readonly files: readonly StoredFile[];
+  /** The text of the manifest: written last by whoever takes the copy. */
+  readonly manifest: string;
+  /** Verifications by the names of their files; they hold for the same bytes elsewhere. */
+  readonly records: ReadonlyMap<string, string>;
+  /** The stored bytes of a file from an offset on, unchecked. */
+  read(file: string, from: number): Readable;
+}
+
+/** One stored file: what can be said of it without a key. */
+export type StoredFile = Pick<Artifact, 'file' | 'storedBytes' | 'storedSha256'>;
+
+/** What a copy did: bytes that were there from before, and bytes that came now. */
+export interface Taken {
+  readonly foundBytes: number;
+  readonly copiedBytes: number;
+}
+
 /** Plain bytes in, plain bytes out; compression, encryption and deduplication lie below this line. */
 export interface Repository {
   /** As a user would name it: a folder, a URL. */
@@ -65,6 +89,14 @@ export interface Repository {
    * being read, `preflight` where it is pinned.
    */
   remove(id: BackupId): Promise<void>;
+  /** Opens a backup to copy it. Needs no key. */
+  stored(id: BackupId): Promise<StoredBackup>;
+  /**
+   * Takes the same bytes, each file compared with its digest after it has arrived, manifest last; goes on where an earlier
+   * copy of it was cut. Throws `damaged` where the bytes are not those of the manifest, `repository-full`, or the
+   * signal's reason.
+   */
+  take(backup: StoredBackup, signal: AbortSignal, progress?: (copiedBytes: number) => void): Promise<Taken>;
   /** Half-made backups and locks of dead runs. */
   leftovers(): AsyncIterable<Leftover>;
 }

@@ -3,6 +3,7 @@ import type { Artifact, BackupLine, Manifest, Verification } from '../model/mani
 import type { Instant } from '../model/time.ts';
 import type { Cipher } from './codec/cipher.ts';
 import { damaged, FORMAT } from './document.ts';
+import type { StoredFile } from './repository.ts';
 
 /** A document as itself, or as an armoured age file of its JSON: `jq -r .manifest manifest.json | age -d -i KEY`. */
 type Sealed<T> = T | string;
@@ -16,8 +17,6 @@ export interface StoredManifest {
   readonly recipients?: readonly string[];
   readonly manifest: Sealed<Manifest>;
 }
-
-export type StoredFile = Pick<Artifact, 'file' | 'storedBytes' | 'storedSha256'>;
 
 /** A file `verification-TIME-NONCE.json` beside it. The id is in it so that it counts for no other backup. */
 export interface StoredVerification {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Runner } from '../../src/hold/runner.ts';
 import { newId } from '../../src/model/id.ts';
 import type { Damage } from '../../src/model/manifest.ts';
+import { copyBackup } from '../../src/repositories/copy.ts';
 import type { Repository } from '../../src/repositories/repository.ts';
 import { DEAD, manifestOf, store, US, verificationOf } from './backups.ts';
 
@@ -298,6 +299,107 @@ export function repositoryConformance(name: string, make: () => Promise<Reposito
         expect(await damages(sibling.id)).toEqual([]);
       });
     }
+
+    describe('copied to a further one', () => {
+      let further: RepositoryUnderTest;
+      let target: Repository;
+      beforeEach(async () => {
+        further = await make();
+        target = await further.open(US);
+      });
+      afterEach(() => further[Symbol.asyncDispose]());
+      const never = new AbortController().signal;
+      const inFurther = async (id: string) => (await further.names()).filter((file) => file.includes(id));
+
+      test('STORE-6 the same bytes, verifications included; a second time there is nothing to do', async () => {
+        const { id } = await store(repository, 'shop', { a: randomBytes(3_000_000), b: randomBytes(50) });
+        await repository.record(id, verificationOf(true, '2026-11-20T03:00:00.000Z'));
+        let told = 0;
+        const taken = await copyBackup(repository, target, id, never, (bytes) => {
+          told = bytes;
+        });
+        const [line] = await lines();
+        expect(taken).toEqual({ foundBytes: 0, copiedBytes: line?.storedBytes });
+        expect(told).toBe(line?.storedBytes);
+        expect(await Array.fromAsync(target.list())).toEqual([line]);
+        expect(await inFurther(id)).toEqual(await filesOf(id));
+        for (const file of await filesOf(id)) expect(await further.read(file)).toEqual(await stored.read(file));
+        const again = await copyBackup(repository, target, id, never);
+        expect(again).toEqual({ foundBytes: line?.storedBytes, copiedBytes: 0 });
+      });
+
+      test('STORE-6 a copy that is cut is never listed, and goes on where it was', async () => {
+        const { id } = await store(repository, 'shop', { a: randomBytes(2_000_000), b: randomBytes(9_000_000) });
+        const total = (await lines())[0]?.storedBytes ?? 0;
+        const controller = new AbortController();
+        const cut = copyBackup(repository, target, id, controller.signal, (bytes) => {
+          if (bytes > total / 2) controller.abort(new Error('cut'));
+        });
+        await expect(cut).rejects.toThrow('cut');
+        expect(await Array.fromAsync(target.list())).toEqual([]);
+        expect((await Array.fromAsync(target.leftovers())).map(({ run, kind }) => `${kind} ${run}`)).toEqual([
+          `partial copy ${id}`,
+        ]);
+        // A backup of the same job in between takes none of it away.
+        await store(target, 'shop', { a: Buffer.from('1') });
+        const { foundBytes, copiedBytes } = await copyBackup(repository, target, id, never);
+        expect(foundBytes).toBeGreaterThan(total / 2);
+        expect(foundBytes + copiedBytes).toBe(total);
+        expect(await Array.fromAsync(target.check(id, never))).toEqual([]);
+        expect(await inFurther(id)).toEqual(await filesOf(id));
+      });
+
+      test('STORE-6 what a power cut made of a partial copy is found and fetched again', async () => {
+        const { id } = await store(repository, 'shop', { a: randomBytes(9_000_000) });
+        const controller = new AbortController();
+        const cut = copyBackup(repository, target, id, controller.signal, () => controller.abort(new Error('cut')));
+        await expect(cut).rejects.toThrow('cut');
+        for (const file of await inFurther(id)) {
+          if (!file.includes('lock')) await further.write(file, flipped(await further.read(file), 3));
+        }
+        await copyBackup(repository, target, id, never);
+        expect(await Array.fromAsync(target.check(id, never))).toEqual([]);
+      });
+
+      test('STORE-6 damaged bytes are not copied, and it is said which', async () => {
+        const { id } = await store(repository, 'shop', { a: randomBytes(100_000) });
+        const file = String((await filesOf(id)).find((one) => one.includes('/a.')));
+        const good = await stored.read(file);
+        for (const bad of [flipped(good, 3), good.subarray(0, -1), Buffer.concat([good, Buffer.from('x')])]) {
+          await stored.write(file, bad);
+          await expect(copyBackup(repository, target, id, never)).rejects.toMatchObject({
+            code: 'damaged',
+            message: expect.stringContaining(id),
+          });
+        }
+        await stored.remove(file);
+        await expect(copyBackup(repository, target, id, never)).rejects.toMatchObject({ code: 'damaged' });
+        expect(await Array.fromAsync(target.list())).toEqual([]);
+        await stored.write(file, good);
+        await copyBackup(repository, target, id, never);
+        expect(await Array.fromAsync(target.check(id, never))).toEqual([]);
+      });
+
+      test('STORE-6 while it is copied a backup is not removed, and not copied twice to one place', async () => {
+        const { id } = await store(repository, 'shop', { a: randomBytes(100_000) });
+        await using backup = await repository.stored(id);
+        await expect(repository.remove(id)).rejects.toMatchObject({ code: 'repository-locked' });
+        const second = await further.open(US);
+        const both = await Promise.allSettled([target.take(backup, never), second.take(backup, never)]);
+        expect(both.filter((one) => one.status === 'fulfilled').length).toBeGreaterThanOrEqual(1);
+        expect(await Array.fromAsync(target.check(id, never))).toEqual([]);
+      });
+
+      test('STORE-6 a copy that was damaged there is told, not overwritten', async () => {
+        const { id } = await store(repository, 'shop', { a: Buffer.from('1') });
+        await copyBackup(repository, target, id, never);
+        const manifest = String((await inFurther(id)).find((one) => one.endsWith('manifest.json')));
+        const bad = flipped(await further.read(manifest), 3);
+        await further.write(manifest, bad);
+        await expect(copyBackup(repository, target, id, never)).rejects.toMatchObject({ code: 'damaged' });
+        expect(await further.read(manifest)).toEqual(bad);
+      });
+    });
 
     async function expectFound(id: string, file: string, removed: boolean): Promise<void> {
       const line = (await lines()).find((one) => one.id === id);

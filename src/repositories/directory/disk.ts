@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, statfs, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, statfs, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { StillpointError } from '../../model/errors.ts';
 
@@ -47,6 +47,23 @@ export class Disk {
     }
   }
 
+  /** Adds to a file that may be there, and syncs. What a failure left stays, to go on from. */
+  async append(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const handle = await this.#attempt(path, () => open(path, 'a', 0o600));
+    try {
+      for await (const chunk of chunks) await this.#attempt(path, () => handle.writeFile(chunk));
+      await this.#attempt(path, () => handle.sync());
+    } finally {
+      await this.#attempt(path, () => handle.close());
+    }
+  }
+
+  /** Renames within a folder, or a folder, durably. */
+  async rename(from: string, to: string): Promise<void> {
+    await this.#attempt(to, () => rename(from, to));
+    await this.syncFolder(dirname(to));
+  }
+
   /** An empty file that must not exist yet; not synced, because it means nothing after a power cut. */
   async create(path: string): Promise<void> {
     const handle = await this.#attempt(path, () => open(path, 'wx', 0o600));
@@ -84,6 +101,11 @@ export class Disk {
   /** Names in a folder, sorted; none where it does not exist. */
   async names(path: string): Promise<readonly string[]> {
     return (await this.#reading(path, () => readdir(path)))?.sort() ?? [];
+  }
+
+  /** Length of a file; undefined where it does not exist. */
+  async size(path: string): Promise<number | undefined> {
+    return (await this.#reading(path, () => stat(path)))?.size;
   }
 
   /** The text of a small file; undefined where it does not exist. */

@@ -8,9 +8,10 @@ import type { Damage, Manifest, Verification } from '../../model/manifest.ts';
 import { now } from '../../model/time.ts';
 import { Cipher, type Encryption } from '../codec/cipher.ts';
 import { FORMAT, seal, unseal } from '../document.ts';
-import type { Incoming, Reading, Repository } from '../repository.ts';
+import type { Incoming, Reading, Repository, StoredBackup, Taken } from '../repository.ts';
 import { openManifest } from '../stored-manifest.ts';
 import { Catalog, type Entry, MANIFEST, type Whole } from './catalog.ts';
+import { storedBackup, take } from './copying.ts';
 import { Disk, isPartial } from './disk.ts';
 import { begin, discard } from './incoming.ts';
 import { leftoversOf } from './leftovers.ts';
@@ -143,6 +144,19 @@ class DirectoryRepository implements Repository {
     await using _ = await this.#lock('remove', entry);
     if (await this.#records.isPinned(entry.path)) throw pinned(entry.id);
     await discard(this.#disk, entry.path);
+  }
+
+  async stored(id: BackupId): Promise<StoredBackup> {
+    const entry = await this.#catalog.entry(id);
+    await using undo = new AsyncDisposableStack();
+    const held = undo.use(await this.#lock('read', entry));
+    const backup = await storedBackup(this.#disk, this.#catalog, entry, held);
+    undo.move();
+    return backup;
+  }
+
+  take(backup: StoredBackup, signal: AbortSignal, progress: (copiedBytes: number) => void = () => {}): Promise<Taken> {
+    return take({ disk: this.#disk, catalog: this.#catalog, us: this.#us }, backup, signal, progress);
   }
 
   async *leftovers(): AsyncGenerator<Leftover> {

@@ -2,7 +2,9 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Runner } from '../../hold/runner.ts';
 import type { Leftover } from '../../model/leftover.ts';
+import { idOfFolder } from '../names.ts';
 import { type Catalog, MANIFEST } from './catalog.ts';
+import { isStaging, STAGING } from './copying.ts';
 import { type Disk, isPartial } from './disk.ts';
 import { holders, type Lock, lock } from './lock.ts';
 
@@ -32,5 +34,17 @@ export async function* leftoversOf(
     const of = { run: id, holds: false, remove };
     if (!files.includes(MANIFEST)) yield { ...of, kind: 'partial backup', what: `folder of a run that died: ${path}` };
     else if (files.some(isPartial)) yield { ...of, kind: 'partial file', what: `half a record beside backup ${id}` };
+  }
+  if (ours !== undefined) return;
+  // A copy that was cut is no run's of this job: only recover removes it, the next copy goes on with it.
+  for (const staging of (await disk.names(folder)).filter(isStaging)) {
+    const id = idOfFolder(staging.slice(STAGING.length)) ?? '';
+    if (busy.has(id)) continue;
+    const path = join(folder, staging);
+    const remove = async () => {
+      await using _ = await lock(disk, folder, { purpose: 'copy', id, us });
+      await disk.removeFolder(path);
+    };
+    yield { run: id, kind: 'partial copy', what: `copy that was cut: ${path}`, holds: false, remove };
   }
 }

@@ -19,8 +19,11 @@ export interface Lock extends AsyncDisposable {
   assertHeld(): Promise<void>;
 }
 
-/** `backup` and `remove` exclude each other in a job; `read` and `remove` exclude each other in a backup. */
-export type Purpose = 'backup' | 'remove' | 'read';
+/**
+ * `backup` and `remove` exclude each other in a job. In one backup `remove` excludes all, and `copy`, which is one
+ * coming in from another repository, itself.
+ */
+export type Purpose = 'backup' | 'remove' | 'read' | 'copy';
 
 export interface Want {
   readonly purpose: Purpose;
@@ -65,7 +68,7 @@ async function mark(disk: Disk, path: string, purpose: Purpose): Promise<boolean
   } catch (error) {
     const code = error instanceof StillpointError ? error.code : undefined;
     if (code === 'repository-read-only' && purpose === 'read') return false;
-    if (code === 'repository-full' && purpose !== 'backup') return false;
+    if (code === 'repository-full' && (purpose === 'read' || purpose === 'remove')) return false;
     throw error;
   }
 }
@@ -96,8 +99,9 @@ async function conflicting(disk: Disk, folder: string, ours: string, want: Want)
 }
 
 function exclude(want: Want, other: Holder): boolean {
-  if (want.purpose !== 'read' && other.purpose !== 'read') return true;
-  return want.id === other.id && (want.purpose === 'remove' || other.purpose === 'remove');
+  const both = [want.purpose, other.purpose];
+  if (!both.includes('read') && !both.includes('copy')) return true;
+  return want.id === other.id && (both.includes('remove') || !both.includes('read')) && !both.includes('backup');
 }
 
 function held(path: string): Lock {
@@ -159,12 +163,13 @@ function holderOf(folder: string, file: string): Holder | undefined {
 }
 
 const isPurpose = (text: string | undefined): text is Purpose =>
-  text === 'backup' || text === 'remove' || text === 'read';
+  text === 'backup' || text === 'remove' || text === 'read' || text === 'copy';
 
-const DOING = {
+const DOING: Readonly<Record<Purpose, string>> = {
   backup: 'backing up the same job',
   remove: 'removing a backup of this job',
   read: 'reading this backup',
+  copy: 'copying this backup here',
 };
 
 const locked = (other: Holder, purpose: Purpose): StillpointError =>

@@ -7,12 +7,14 @@ import type { Cipher } from '../codec/cipher.ts';
 import { Meter } from '../codec/meter.ts';
 import { decompress } from '../codec/zstd.ts';
 import { damaged } from '../document.ts';
-import { artifactsOf, type StoredFile } from '../stored-manifest.ts';
+import type { StoredFile } from '../repository.ts';
+import { artifactsOf } from '../stored-manifest.ts';
 import { errnoOf } from './disk.ts';
 
 const CHUNK = 1024 * 1024;
 
-const storedBytes = (path: string): AsyncIterable<Buffer> => createReadStream(path, { highWaterMark: CHUNK });
+export const storedBytes = (path: string, start = 0): Readable =>
+  createReadStream(path, { highWaterMark: CHUNK, start });
 
 /** The plain bytes of one artifact of the backup in `folder`. */
 export function openArtifact(folder: string, manifest: Manifest, name: string, cipher: Cipher): Readable {
@@ -63,4 +65,5 @@ export async function checkFile(
     : { file, text: 'has other bytes than were stored: its SHA-256 differs' };
 }
 
-const reasonOf = (error: unknown): string => (errnoOf(error) === 'ENOENT' ? 'it is missing' : messageOf(error));
+/** Why a stored file cannot be read, in words. */
+export const reasonOf = (error: unknown): string => (errnoOf(error) === 'ENOENT' ? 'it is missing' : messageOf(error));
