@@ -11,6 +11,7 @@ import { STEPS } from './steps.ts';
 /** Pure: facts, recipe and configuration in, data out. Throws `method-impossible` | `privilege` | `preflight` with every reason. */
 export function makePlan({ job, sources }: Gathered, id: BackupId): Plan {
   const planned = sources.map(planSource);
+  const held = planned.filter(canBeHeld).map((it) => it.name);
   const coordinated = job.coordinate && planned.length > 1;
   return {
     format: 1,
@@ -20,11 +21,14 @@ export function makePlan({ job, sources }: Gathered, id: BackupId): Plan {
     consistency: coordinated ? 'coordinated' : 'independent',
     holdLimit: job.holdLimit,
     onOverrun: job.onOverrun,
-    hold: planned.map((it) => it.name),
+    hold: held,
     cuts: planned.map((it) => ({ source: it.name })),
-    steps: stepsOf(planned, job.holdLimit),
+    steps: stepsOf(planned, held, job.holdLimit),
   };
 }
+
+/** What cannot be held goes without, and must prove itself by the server having been quiet: see `Capture.still`. */
+const canBeHeld = ({ reasons }: SourcePlan): boolean => !reasons.some((it) => it.code === 'unholdable');
 
 function planSource(source: GatheredSource): SourcePlan {
   const { request, engine, facts, recipe } = source;
@@ -87,11 +91,11 @@ function needsOf({ facts, login }: GatheredSource, offer: Offer): readonly Need[
 }
 
 /** The same plan told to people, in the order in which it happens. */
-function stepsOf(sources: readonly SourcePlan[], holdLimit: Millis): readonly Step[] {
+function stepsOf(sources: readonly SourcePlan[], held: readonly string[], holdLimit: Millis): readonly Step[] {
   return (['prepare', 'window', 'finish'] as const).flatMap((phase) =>
     sources.flatMap((source) =>
       (STEPS[source.method] ?? [])
-        .filter((it) => it.phase === phase)
+        .filter((it) => it.phase === phase && (!it.holds || held.includes(source.name)))
         .map((it) => {
           const statement = it.statement === undefined ? undefined : source.statements[it.statement];
           return {
@@ -99,7 +103,8 @@ function stepsOf(sources: readonly SourcePlan[], holdLimit: Millis): readonly St
             source: source.name,
             what: it.what,
             ...(statement === undefined ? {} : { statement }),
-            ...(it.blocks === undefined ? {} : { blocks: it.blocks, limit: holdLimit }),
+            ...(it.blocks === undefined ? {} : { blocks: it.blocks }),
+            ...(it.blocks !== undefined && it.holds ? { limit: holdLimit } : {}),
           };
         }),
     ),

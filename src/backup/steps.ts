@@ -2,7 +2,29 @@ import type { Method } from '../model/facts.ts';
 import type { Step } from '../model/plan.ts';
 
 /** What a plan tells people of each method, in order; `statement` names one of the recipe's. */
-type StepTemplate = Pick<Step, 'phase' | 'what' | 'blocks'> & { readonly statement?: string };
+type StepTemplate = Pick<Step, 'phase' | 'what' | 'blocks'> & {
+  readonly statement?: string;
+  /** Only where writes are held. */
+  readonly holds?: true;
+};
+
+const HOLD: readonly StepTemplate[] = [
+  {
+    phase: 'window',
+    what: 'limit how long the server lets this hold last',
+    statement: 'guardHold',
+    holds: true,
+  },
+  {
+    phase: 'window',
+    what: 'hold writes',
+    statement: 'hold',
+    blocks: 'INSERT, UPDATE, DELETE, TRUNCATE and ALTER TABLE wait; reads do not',
+    holds: true,
+  },
+  { phase: 'window', what: 'make acknowledged commits durable', statement: 'flush', holds: true },
+];
+const RESUME: StepTemplate = { phase: 'window', what: 'let writes go', statement: 'resume', holds: true };
 
 export const STEPS: Readonly<Partial<Record<Method, readonly StepTemplate[]>>> = {
   copy: [
@@ -15,21 +37,36 @@ export const STEPS: Readonly<Partial<Record<Method, readonly StepTemplate[]>>> =
     { phase: 'prepare', what: 'begin backup mode', statement: 'start' },
     { phase: 'prepare', what: 'copy the files while writers go on' },
     { phase: 'prepare', what: 'end backup mode', statement: 'stop' },
-    { phase: 'window', what: 'limit how long the server lets this hold last', statement: 'guardHold' },
-    {
-      phase: 'window',
-      what: 'hold writes',
-      statement: 'hold',
-      blocks: 'INSERT, UPDATE, DELETE, TRUNCATE and ALTER TABLE wait; reads do not',
-    },
-    { phase: 'window', what: 'make acknowledged commits durable', statement: 'flush' },
+    ...HOLD,
     { phase: 'window', what: 'read what must not change', statement: 'witness' },
     { phase: 'window', what: 'pin what is seen now, for the fingerprint', statement: 'exportSnapshot' },
     { phase: 'window', what: 'name the point that a restore stops at', statement: 'point' },
     { phase: 'window', what: 'prove that nothing changed', statement: 'witness' },
-    { phase: 'window', what: 'let writes go', statement: 'resume' },
+    RESUME,
     { phase: 'finish', what: 'close the log segment that holds the point', statement: 'closeLog' },
     { phase: 'finish', what: 'store the log up to the point' },
+    { phase: 'finish', what: 'fingerprint every table, sequence, role and definition as they were at the point' },
+  ],
+  dump: [
+    {
+      phase: 'prepare',
+      what: 'open a session per database; they keep the point and never time out',
+      statement: 'guardDump',
+    },
+    {
+      phase: 'prepare',
+      what: 'keep tables from being truncated or dropped until the dump has ended',
+      statement: 'lock',
+      blocks: 'TRUNCATE, DROP and ALTER TABLE wait until the dump has ended',
+    },
+    ...HOLD,
+    { phase: 'window', what: 'read what must not change', statement: 'witness' },
+    { phase: 'window', what: 'pin one snapshot per database', statement: 'exportSnapshot' },
+    { phase: 'window', what: 'prove that nothing changed', statement: 'witness' },
+    RESUME,
+    { phase: 'finish', what: "run the server's own pg_dumpall for roles, memberships and tablespaces" },
+    { phase: 'finish', what: "run the server's own pg_dump on each snapshot, two at once" },
+    { phase: 'finish', what: 'prove that no definition changed before pg_dump had read it' },
     { phase: 'finish', what: 'fingerprint every table, sequence, role and definition as they were at the point' },
   ],
 };

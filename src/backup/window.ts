@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { broken, type Hold } from '../engines/capture.ts';
+import type { Hold } from '../engines/capture.ts';
 import { asStillpointError, StillpointError } from '../model/errors.ts';
 import type { Emit } from '../model/events.ts';
 import type { Reason } from '../model/level.ts';
@@ -8,6 +8,7 @@ import type { Plan } from '../model/plan.ts';
 import type { Position } from '../model/position.ts';
 import { type Interval, type Millis, startInterval } from '../model/time.ts';
 import type { OpenCapture, OpenCaptures } from './prepare.ts';
+import { doubtsOf, failureOf, worthAnother } from './proof.ts';
 import type { Storage } from './storage.ts';
 
 /** What happened in the window, for `claim`. */
@@ -22,12 +23,6 @@ const CUTS = 3;
 /** Where nobody waits and no snapshot is taken, looking for a quiet moment costs nothing. */
 const UNHELD_CUTS = 20;
 
-interface Held {
-  readonly open: OpenCapture;
-  readonly hold: Hold;
-  readonly since: () => Interval;
-}
-
 /**
  * The only place that stops writes: hold every source of `plan.hold`, flush, cut, prove that nothing moved, resume.
  * All or nothing: when one hold is refused, all are let go. Writes flow again when this returns or throws; where that
@@ -40,197 +35,202 @@ export async function cutTogether(
   emit: Emit,
   signal: AbortSignal,
 ): Promise<Window> {
-  const opened = performance.now();
-  const at = (): Millis => performance.now() - opened;
-  const record = {
-    held: {} as Record<string, HoldEvidence>,
-    cut: {} as Record<string, Interval>,
-    flushed: {} as Record<string, Interval>,
-  };
-  const positions: Record<string, Position> = {};
-  const reasons: Record<string, readonly Reason[]> = {};
-  const held: Held[] = [];
+  const window = new OpenWindow(captures, storage, plan, emit);
   try {
-    await holdAll(captures, plan, emit, held, reasons, at);
+    await window.holdAll();
     signal.throwIfAborted();
-    await flushAll(held, record.flushed, emit, at);
-    await cutAll(captures, storage, held, plan, record, positions, reasons, emit, opened, signal);
+    await window.flushAll();
+    await window.cutUntilProven(signal);
   } catch (cause) {
-    throw await lostOr(cause, held);
+    throw await window.lostOr(cause);
   } finally {
-    await resumeAll(held, record.held, emit, opened);
+    await window.resumeAll();
   }
-  return { ...record, positions, reasons };
+  return window.record();
 }
 
-/** A server that ended a hold also ends the statements that depend on it: then the hold is what was lost. */
-async function lostOr(cause: unknown, held: readonly Held[]): Promise<unknown> {
-  // The word of the ended session may arrive a moment after the first error that it caused.
-  await sleep(20);
-  const lost = held.find((it) => it.hold.lost.aborted);
-  if (!lost) return cause;
-  const why = asStillpointError(lost.hold.lost.reason).message;
-  return new StillpointError('hold-lost', `The hold on ${lost.open.plan.name} did not last through the cut: ${why}.`, {
-    cause,
-  });
+interface Held {
+  readonly open: OpenCapture;
+  readonly hold: Hold;
+  readonly since: () => Interval;
 }
 
-async function holdAll(
-  captures: OpenCaptures,
-  plan: Plan,
-  emit: Emit,
-  held: Held[],
-  reasons: Record<string, readonly Reason[]>,
-  at: () => Millis,
-): Promise<void> {
-  for (const { name, reasons: why } of plan.sources) {
-    const reason = why.find((it) => it.code === 'unholdable');
-    if (reason && !plan.hold.includes(name)) emit({ event: 'unheld', source: name, reason });
+class OpenWindow {
+  readonly #captures: OpenCaptures;
+  readonly #storage: Storage;
+  readonly #plan: Plan;
+  readonly #emit: Emit;
+  readonly #opened = performance.now();
+  readonly #holds: Held[] = [];
+  readonly #held: Record<string, HoldEvidence> = {};
+  readonly #cut: Record<string, Interval> = {};
+  readonly #flushed: Record<string, Interval> = {};
+  readonly #positions: Record<string, Position> = {};
+  readonly #reasons: Record<string, readonly Reason[]> = {};
+
+  constructor(captures: OpenCaptures, storage: Storage, plan: Plan, emit: Emit) {
+    this.#captures = captures;
+    this.#storage = storage;
+    this.#plan = plan;
+    this.#emit = emit;
   }
-  for (const name of plan.hold) {
-    const open = captures.find((it) => it.plan.name === name);
-    if (!open) throw new StillpointError('internal', `The plan holds ${name}, which is not among its sources.`);
-    emit({ event: 'holding', source: name, limit: plan.holdLimit });
-    // From the request on: a lock that waits stops writers, too.
-    const since = startInterval();
-    try {
-      held.push({ open, since, hold: await open.capture.hold() });
-      emit({ event: 'held', source: name, at: at() });
-    } catch (cause) {
-      const error = asStillpointError(cause);
-      if (plan.onOverrun === 'fail' || error.code !== 'hold-refused') throw error;
-      const reason = { code: 'not-held', text: error.message };
-      reasons[name] = [reason];
-      emit({ event: 'unheld', source: name, reason });
+
+  record(): Window {
+    return {
+      held: this.#held,
+      cut: this.#cut,
+      flushed: this.#flushed,
+      positions: this.#positions,
+      reasons: this.#reasons,
+    };
+  }
+
+  async holdAll(): Promise<void> {
+    const { sources, hold, holdLimit, onOverrun } = this.#plan;
+    for (const { name, reasons } of sources) {
+      const reason = reasons.find((it) => it.code === 'unholdable');
+      if (reason && !hold.includes(name)) this.#emit({ event: 'unheld', source: name, reason });
+    }
+    for (const name of hold) {
+      const open = this.#captures.find((it) => it.plan.name === name);
+      if (!open) throw new StillpointError('internal', `The plan holds ${name}, which is not among its sources.`);
+      this.#emit({ event: 'holding', source: name, limit: holdLimit });
+      // From the request on: a lock that waits stops writers, too.
+      const since = startInterval();
+      try {
+        this.#holds.push({ open, since, hold: await open.capture.hold() });
+        this.#emit({ event: 'held', source: name, at: this.#at() });
+      } catch (cause) {
+        const error = asStillpointError(cause);
+        if (onOverrun === 'fail' || error.code !== 'hold-refused') throw error;
+        const reason = { code: 'not-held', text: error.message };
+        this.#doubt(name, reason);
+        this.#emit({ event: 'unheld', source: name, reason });
+      }
     }
   }
-}
 
-async function flushAll(
-  held: readonly Held[],
-  flushed: Record<string, Interval>,
-  emit: Emit,
-  at: () => Millis,
-): Promise<void> {
-  await Promise.all(
-    held.map(async ({ open, hold }) => {
-      const since = startInterval();
-      await hold.flush();
-      flushed[open.plan.name] = since();
-      emit({ event: 'flushed', source: open.plan.name, at: at() });
-    }),
-  );
-}
-
-async function cutAll(
-  captures: OpenCaptures,
-  storage: Storage,
-  held: readonly Held[],
-  plan: Plan,
-  record: { held: Record<string, HoldEvidence>; cut: Record<string, Interval> },
-  positions: Record<string, Position>,
-  reasons: Record<string, readonly Reason[]>,
-  emit: Emit,
-  opened: Millis,
-  signal: AbortSignal,
-): Promise<void> {
-  const unheld = captures.filter((it) => !held.some(({ open }) => open === it));
-  const cuts = held.length === 0 && storage.cuts === 0 ? UNHELD_CUTS : CUTS;
-  for (let attempt = 1; ; attempt++) {
-    signal.throwIfAborted();
-    const before = await Promise.all(held.map((it) => it.hold.witness()));
+  async flushAll(): Promise<void> {
     await Promise.all(
-      captures.map(async ({ plan: { name }, capture }) => {
+      this.#holds.map(async ({ open, hold }) => {
         const since = startInterval();
-        positions[name] = await capture.cut();
-        record.cut[name] = since();
+        await hold.flush();
+        this.#flushed[open.plan.name] = since();
+        this.#emit({ event: 'flushed', source: open.plan.name, at: this.#at() });
+      }),
+    );
+  }
+
+  /** Cuts until nothing moved meanwhile; where that does not come to pass it fails, or keeps the last cut with its doubts. */
+  async cutUntilProven(signal: AbortSignal): Promise<void> {
+    const unheld = this.#captures.filter((it) => !this.#holds.some(({ open }) => open === it));
+    const tries = this.#holds.length === 0 && this.#storage.cuts === 0 ? UNHELD_CUTS : CUTS;
+    for (let attempt = 1; ; attempt++) {
+      signal.throwIfAborted();
+      const before = await this.#witnesses();
+      await this.#cutAll();
+      const after = await this.#witnesses();
+      const still = await Promise.all(
+        unheld.map(async ({ plan, capture }) => [plan.name, await capture.still()] as const),
+      );
+      this.#tellCuts();
+      const lost = this.#lost();
+      if (lost) throw lost.hold.lost.reason;
+      const readings = before.flatMap((it, at) => {
+        const second = after[at];
+        return second ? [{ name: it.name, before: it.witness, after: second.witness }] : [];
+      });
+      const doubts = doubtsOf(readings, Object.fromEntries(still));
+      for (const { name, after: last } of readings) {
+        const reasons = doubts.filter((it) => it.name === name).map((it) => it.reason);
+        this.#held[name] = { held: this.#since(name), session: last.session, unbroken: reasons.length === 0, reasons };
+      }
+      if (doubts.length === 0) return;
+      if (attempt < tries && worthAnother(doubts)) continue;
+      if (this.#plan.onOverrun === 'fail') throw failureOf(this.#plan, doubts, tries);
+      for (const { name, reason } of doubts) {
+        this.#doubt(name, reason);
+        this.#emit({ event: 'downgraded', source: name, reason });
+      }
+      return;
+    }
+  }
+
+  /** A server that ended a hold also ends the statements that depend on it: then the hold is what was lost. */
+  async lostOr(cause: unknown): Promise<unknown> {
+    // The word of the ended session may arrive a moment after the first error that it caused.
+    await sleep(20);
+    const lost = this.#lost();
+    if (!lost) return cause;
+    const why = asStillpointError(lost.hold.lost.reason).message;
+    const text = `The hold on ${lost.open.plan.name} did not last through the cut: ${why}.`;
+    return new StillpointError('hold-lost', text, { cause });
+  }
+
+  /** Lets all go, even when letting one go fails; measured per source until its writes flow. */
+  async resumeAll(): Promise<void> {
+    const spans: Record<string, { from: Millis; to: Millis }> = {};
+    const failed: unknown[] = [];
+    await Promise.all(
+      this.#holds.map(async ({ open, hold, since }) => {
+        const { name } = open.plan;
+        try {
+          await hold.resume();
+        } catch (cause) {
+          failed.push(cause);
+        }
+        const interval = since();
+        spans[name] = { from: interval.start - this.#opened, to: interval.end - this.#opened };
+        this.#held[name] = { session: '', unbroken: false, reasons: [], ...this.#held[name], held: interval };
+      }),
+    );
+    if (failed.length > 0) {
+      const text = `Writes could not be shown to flow again: ${asStillpointError(failed[0]).message}`;
+      throw new StillpointError('still-held', text, { cause: failed[0] });
+    }
+    const longest = Math.max(0, ...Object.values(spans).map((it) => it.to - it.from));
+    if (this.#holds.length > 0) this.#emit({ event: 'resumed', held: spans, longest });
+  }
+
+  async #cutAll(): Promise<void> {
+    await Promise.all(
+      this.#captures.map(async ({ plan: { name }, capture }) => {
+        const since = startInterval();
+        this.#positions[name] = await capture.cut();
+        this.#cut[name] = since();
       }),
     );
     // The sessions' points first: they take a millisecond, and what storage holds must not be older.
-    Object.assign(record.cut, await storage.cut());
-    const after = await Promise.all(held.map((it) => it.hold.witness()));
-    const still = await Promise.all(unheld.map((it) => it.capture.still()));
-    for (const [source, { start, end }] of Object.entries(record.cut)) {
-      const position = positions[source];
-      if (position) emit({ event: 'cut', source, from: start - opened, to: end - opened, position });
-    }
-    for (const [index, { open, hold, since }] of held.entries()) {
-      const [first, last] = [before[index], after[index]];
-      if (!first || !last) continue;
-      const found = broken(first, last);
-      const { name } = open.plan;
-      record.held[name] = {
-        held: since(),
-        session: last.session,
-        unbroken: found.length === 0 && !hold.lost.aborted,
-        reasons: found,
-      };
-    }
-    const lost = held.find((it) => it.hold.lost.aborted);
-    const broke = Object.entries(record.held).flatMap(([name, it]) => it.reasons.map((reason) => ({ name, reason })));
-    const drifted = unheld.flatMap(({ plan: { name } }, n) => (still[n] ?? []).map((reason) => ({ name, reason })));
-    const doubts = [...broke, ...drifted];
-    if (!lost && doubts.length === 0) return;
-    // Only a commit that slipped through is worth another cut; a lost session or another term is not.
-    if (!lost && attempt < cuts && doubts.every((it) => it.reason.code === 'transactions-moved')) continue;
-    const why = lost
-      ? `${lost.open.plan.name}: ${asStillpointError(lost.hold.lost.reason).message}`
-      : doubts.map((it) => `${it.name}: ${it.reason.text}`).join('; ');
-    if (plan.onOverrun === 'fail') {
-      if (lost || broke.length > 0)
-        throw new StillpointError('hold-lost', `The hold did not last through the cut. ${why}.`);
-      throw notStill(plan, drifted[0]?.name ?? '', why, cuts);
-    }
-    for (const { name, reason } of doubts) {
-      reasons[name] = [...(reasons[name] ?? []), reason];
-      emit({ event: 'downgraded', source: name, reason });
-    }
-    return;
+    Object.assign(this.#cut, await this.#storage.cut());
   }
-}
 
-/** Neither held nor quiet: the parts of the cut may be of different moments, and what was asked for is one. */
-function notStill(plan: Plan, name: string, why: string, cuts: number): StillpointError {
-  const unholdable = plan.sources.find((it) => it.name === name)?.reasons.find((it) => it.code === 'unholdable');
-  return new StillpointError(
-    'source-changed',
-    `Writes were not held${unholdable ? ` (${unholdable.text})` : ''}, and in each of ${cuts} tries the server moved on during the cut. ${why}.`,
-    {
-      meaning:
-        'No backup was made: its parts would be of different moments. Writes flow; earlier backups are untouched.',
-      next: 'stillpoint recipe show postgresql --grants   # or a quieter hour, one database by #NAME, or onOverrun: downgrade',
-    },
-  );
-}
+  #tellCuts(): void {
+    for (const [source, { start, end }] of Object.entries(this.#cut)) {
+      const position = this.#positions[source];
+      if (position) this.#emit({ event: 'cut', source, from: start - this.#opened, to: end - this.#opened, position });
+    }
+  }
 
-/** Lets all go, even when letting one go fails; measured per source until its writes flow. */
-async function resumeAll(
-  held: readonly Held[],
-  record: Record<string, HoldEvidence>,
-  emit: Emit,
-  opened: number,
-): Promise<void> {
-  const spans: Record<string, { from: Millis; to: Millis }> = {};
-  const failed: unknown[] = [];
-  await Promise.all(
-    held.map(async ({ open, hold, since }) => {
-      const { name } = open.plan;
-      try {
-        await hold.resume();
-      } catch (cause) {
-        failed.push(cause);
-      }
-      const interval = since();
-      spans[name] = { from: interval.start - opened, to: interval.end - opened };
-      record[name] = { session: '', unbroken: false, reasons: [], ...record[name], held: interval };
-    }),
-  );
-  const longest = Math.max(0, ...Object.values(spans).map((it) => it.to - it.from));
-  if (failed.length > 0)
-    throw new StillpointError(
-      'still-held',
-      `Writes could not be shown to flow again: ${asStillpointError(failed[0]).message}`,
-      { cause: failed[0] },
+  #witnesses() {
+    return Promise.all(
+      this.#holds.map(async ({ open, hold }) => ({ name: open.plan.name, witness: await hold.witness() })),
     );
-  if (held.length > 0) emit({ event: 'resumed', held: spans, longest });
+  }
+
+  #lost(): Held | undefined {
+    return this.#holds.find((it) => it.hold.lost.aborted);
+  }
+
+  #since(name: string): Interval {
+    const held = this.#holds.find((it) => it.open.plan.name === name);
+    return (held?.since ?? startInterval())();
+  }
+
+  #doubt(name: string, reason: Reason): void {
+    this.#reasons[name] = [...(this.#reasons[name] ?? []), reason];
+  }
+
+  #at(): Millis {
+    return performance.now() - this.#opened;
+  }
 }

@@ -4,7 +4,7 @@ import type { Login } from '../../model/secret.ts';
 import type { Open } from '../../repositories/repository.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import type { Compared } from '../engine.ts';
-import { type Print, prints } from './fingerprint.ts';
+import { type Print, prints, type Scope } from './fingerprint.ts';
 import { asCut, readSequences } from './sequences.ts';
 import { openSession, type Session } from './session.ts';
 
@@ -18,12 +18,17 @@ export async function* compare(
   const expected = await readPrints(open, source.fingerprint);
   await using stack = new AsyncDisposableStack();
   const first = stack.use(await openSession(at, login, 'stillpoint/compare'));
-  const databases = await first.query('SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname');
+  const scope: Scope = {
+    kind: source.method === 'dump' ? 'dump' : 'files',
+    ...(source.database === undefined ? {} : { database: source.database }),
+  };
+  const rows = await first.query('SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname');
+  const databases = source.database === undefined ? rows.map((it) => it.datname ?? '') : [source.database];
   const sessions: Session[] = [];
-  for (const row of databases)
-    sessions.push(stack.use(await openSession(at, login, 'stillpoint/compare', row.datname ?? '')));
+  for (const database of databases)
+    sessions.push(stack.use(await openSession(at, login, 'stillpoint/compare', database)));
   const compared = { tables: 0, rows: 0, objects: 0 };
-  for await (const print of prints(sessions, asCut(await readSequences(sessions)), [])) {
+  for await (const print of prints(sessions, asCut(await readSequences(sessions)), [], scope)) {
     const key = keyOf(print);
     const before = expected.get(key);
     expected.delete(key);

@@ -29,13 +29,22 @@ export type Print =
     }
   | { readonly kind: string; readonly database: string; readonly name: string; readonly definition: string };
 
+/** What a backup can hold: files hold everything as it lies on disk, a dump what SQL can say of some databases. */
+export interface Scope {
+  readonly kind: 'files' | 'dump';
+  /** The only database that is in it; absent: all. */
+  readonly database?: string;
+}
+
 /** Everything that changes how a value is printed is fixed, so that equal data gives equal text on both sides. */
 const FIXED = `SET search_path = pg_catalog; SET row_security = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD';
 SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET lc_numeric = 'C'; SET statement_timeout = 0`;
 
-/** Rows that are stored here: tables, partitions and filled materialized views. Foreign tables hold none, unlogged ones keep none. */
+/** Rows that are stored here: tables, partitions and filled materialized views. Foreign tables hold none. */
 const TABLES = `
-SELECT n.nspname AS schema, c.relname AS name, c.relpersistence AS persistence
+SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relpersistence AS persistence,
+       (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' AND NOT c.oid = ANY (coalesce(e.extconfig, '{}'))) AS extension
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE (c.relkind = 'r' OR (c.relkind = 'm' AND c.relispopulated)) AND c.relpersistence <> 't'
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_(catalog|toast|temp)' ORDER BY 1, 2`;
@@ -43,42 +52,55 @@ WHERE (c.relkind = 'r' OR (c.relkind = 'm' AND c.relispopulated)) AND c.relpersi
 const FOREIGN = `
 SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'f' ORDER BY 1, 2`;
 
+const INVALID = `
+SELECT n.nspname || '.' || c.relname AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT i.indisvalid AND c.relkind = 'i' AND c.relpersistence <> 't'`;
+
+/** By their content in parts, not by their pages: a restore fills holes and joins pages that were written piece by piece. */
 const LARGE_OBJECTS = `
-SELECT count(*) AS rows, coalesce(sum(('x' || substr(md5(loid || ':' || pageno || ':' || encode(data, 'hex')), 1, 16))::bit(64)::bigint::numeric), 0) AS sum
-FROM pg_largeobject`;
+WITH RECURSIVE part (loid, at, sum, size) AS (
+  SELECT m.oid, 0::bigint, p.* FROM pg_largeobject_metadata m, LATERAL (SELECT md5(data), length(data) FROM lo_get(m.oid, 0, 262144) data) p
+  UNION ALL
+  SELECT o.loid, o.at + 262144, p.* FROM part o, LATERAL (SELECT md5(data), length(data) FROM lo_get(o.loid, o.at + 262144, 262144) data) p WHERE o.size = 262144)
+SELECT count(DISTINCT loid) AS rows, coalesce(sum(('x' || substr(md5(loid || ':' || at || ':' || size || ':' || sum), 1, 16))::bit(64)::bigint::numeric), 0) AS sum FROM part`;
 
 /**
  * The fingerprint as NDJSON, read in the sessions' own snapshots. A table's sum adds 64 bits of the MD5 of each row's
  * text: independent of row order, exact to the row. The row alias is one that no column will have, because `r::text`
  * would hash a *column* named r.
  */
-export function fingerprint(sessions: readonly Session[], sequences: CutSequences, excluded: Reason[]): Readable {
-  return Readable.from(lines(sessions, sequences, excluded), { objectMode: false });
-}
-
-async function* lines(
+export function fingerprint(
   sessions: readonly Session[],
   sequences: CutSequences,
   excluded: Reason[],
-): AsyncGenerator<string> {
-  for await (const print of prints(sessions, sequences, excluded)) yield `${JSON.stringify(print)}\n`;
+  scope: Scope = { kind: 'files' },
+  early: readonly Print[] = [],
+): Readable {
+  return Readable.from(lines(sessions, sequences, excluded, scope, early), { objectMode: false });
 }
 
-/** Every print of every database; what cannot be in a physical copy is pushed to `excluded` by name. */
+async function* lines(...given: Parameters<typeof prints>): AsyncGenerator<string> {
+  for await (const print of prints(...given)) yield `${JSON.stringify(print)}\n`;
+}
+
+/**
+ * Every print of every database; what the backup cannot hold is pushed to `excluded` by name. `early` are definitions
+ * that were read before; they are not read again.
+ */
 export async function* prints(
   sessions: readonly Session[],
   sequences: CutSequences,
   excluded: Reason[],
+  scope: Scope,
+  early: readonly Print[] = [],
 ): AsyncGenerator<Print> {
+  yield* early;
   const [first] = sessions;
-  if (first) {
-    await first.query(FIXED);
-    yield* objects(first, CLUSTER_OBJECTS, '');
-  }
+  if (early.length === 0 && first) yield* await clusterPrints(first, scope);
   for (const session of sessions) {
+    if (early.length === 0) yield* await databasePrints(session, scope, excluded);
     await session.query(FIXED);
-    yield* objects(session, DATABASE_OBJECTS, session.database);
-    yield* tables(session, excluded);
+    yield* tables(session, excluded, scope);
     for (const [name, { low, high }] of sequences.get(session.database) ?? [])
       yield { kind: 'sequence', database: session.database, name, low, high };
     const [large] = await session.query(LARGE_OBJECTS);
@@ -92,14 +114,44 @@ export async function* prints(
   }
 }
 
-async function* objects(session: Session, queries: readonly string[], database: string): AsyncGenerator<Print> {
-  for (const sql of queries) {
-    for (const row of await session.query(sql))
-      yield { kind: row.kind ?? '', database, name: row.name ?? '', definition: row.definition ?? '' };
-  }
+/** Roles, databases, tablespaces and what hangs on them. */
+export async function clusterPrints(session: Session, { kind: scope, database }: Scope): Promise<readonly Print[]> {
+  const ofAnother = ({ kind, name }: Print): boolean =>
+    (kind === 'database' && name !== database) ||
+    (kind === 'setting' && !name.startsWith(`${database}/`) && !name.startsWith('all/'));
+  return (await definitions(session, CLUSTER_OBJECTS, '')).filter(
+    (it) => !(scope === 'dump' && it.kind === 'prepared transaction') && !(database !== undefined && ofAnother(it)),
+  );
 }
 
-async function* tables(session: Session, excluded: Reason[]): AsyncGenerator<Print> {
+/** The definitions of one database. */
+export async function databasePrints(
+  session: Session,
+  { kind: scope }: Scope,
+  excluded: Reason[],
+): Promise<readonly Print[]> {
+  const found = await definitions(session, DATABASE_OBJECTS, session.database);
+  if (scope === 'files') return found;
+  const invalid = new Set<string>();
+  for (const { name } of await session.query(INVALID)) {
+    invalid.add(name ?? '');
+    const text = `${session.database}.${name} is an index that is not valid: a dump leaves it out`;
+    excluded.push({ code: 'invalid-index', text });
+  }
+  return found.filter(({ kind, name }) => !((kind === 'index' || kind === 'relation') && invalid.has(name)));
+}
+
+async function definitions(session: Session, queries: readonly string[], database: string): Promise<readonly Print[]> {
+  await session.query(FIXED);
+  const found: Print[] = [];
+  for (const sql of queries) {
+    for (const row of await session.query(sql))
+      found.push({ kind: row.kind ?? '', database, name: row.name ?? '', definition: row.definition ?? '' });
+  }
+  return found;
+}
+
+async function* tables(session: Session, excluded: Reason[], { kind: scope }: Scope): AsyncGenerator<Print> {
   const { database } = session;
   for (const row of await session.query(FOREIGN)) {
     excluded.push({
@@ -109,8 +161,18 @@ async function* tables(session: Session, excluded: Reason[]): AsyncGenerator<Pri
   }
   for (const row of await session.query(TABLES)) {
     const name = `${row.schema}.${row.name}`;
-    if (row.persistence === 'u') {
+    if (scope === 'files' && row.persistence === 'u') {
       excluded.push({ code: 'unlogged', text: `${database}.${name} is unlogged: it is empty after a restore` });
+      continue;
+    }
+    if (scope === 'dump' && row.kind === 'm') {
+      const text = `${database}.${name} is a materialized view: a restore computes its rows anew`;
+      excluded.push({ code: 'materialized-view', text });
+      continue;
+    }
+    if (scope === 'dump' && row.extension != null) {
+      const text = `${database}.${name} belongs to the extension ${row.extension}, which fills it anew`;
+      excluded.push({ code: 'extension-table', text });
       continue;
     }
     const [sum] = await session.query(`

@@ -15,6 +15,8 @@ export interface HoldSessions {
   /** How long one attempt may make writers wait. */
   readonly acquire: Millis;
   readonly limit: Millis;
+  /** After an attempt that was in vain: lets go of what else of ours may be in the way, and takes it again. */
+  readonly between?: () => Promise<void>;
 }
 
 /** Everything about a hold that can be done before it: limits set on the server, tables listed. */
@@ -78,6 +80,7 @@ export async function holdTables(ready: ReadyHold, run: RunId): Promise<Hold> {
     const waited = await watch.stop();
     culprit = waited.culprit ?? (culprit || messageOf(failed.reason));
     await sleep(20 + Math.random() * 80);
+    await sessions.between?.();
     ({ locks } = await readyHold(sessions, [...waited.tables, ...locks.flat().map((it) => it.oid)]));
   }
   throw new StillpointError(

@@ -4,6 +4,7 @@ import type { Engine } from '../engine.ts';
 import { byHand } from './by-hand.ts';
 import { compare } from './compare.ts';
 import { openCopy } from './copy.ts';
+import { openDump } from './dump.ts';
 import { inspect } from './inspect.ts';
 import { leftovers } from './leftovers.ts';
 import { offers } from './offers.ts';
@@ -28,6 +29,7 @@ export const postgresql: Engine = {
   offers,
   async capture(at, login, plan, run) {
     if (plan.method === 'copy') return openCopy(at, login, plan, run);
+    if (plan.method === 'dump') return openDump(at, login, plan, run);
     throw new StillpointError(
       'method-impossible',
       `The method ${plan.method} of PostgreSQL is not in this version yet.`,

@@ -4,6 +4,7 @@ import type { Login } from '../../model/secret.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import { openSession, type Session } from './session.ts';
 import { countTables, type TableCount } from './tables.ts';
+import { toolsOutOfReach } from './tools.ts';
 
 const APPLICATION = 'stillpoint/inspect';
 
@@ -116,12 +117,18 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
   ];
   const blockers: Blocker[] = [];
   const block = (code: string, text: string, ...methods: Method[]): void => void blockers.push({ code, text, methods });
+  /** Without a hold there is no copy; the other methods go on, when the server shows that it was quiet. */
+  const blockHold = (code: string, text: string): void => {
+    block(code, text, 'copy');
+    block('unholdable', text);
+  };
 
   if (cluster?.role === 'standby')
     block(
       'standby',
       'this is a standby: a restore point cannot be set and its primary keeps committing; back up the primary',
       'copy',
+      'dump',
     );
   if (settings.wal_level === 'minimal')
     block('wal-level', 'wal_level is minimal: the log cannot carry an online backup; set it to replica', 'copy');
@@ -158,24 +165,21 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
       );
     }
     if (count.unlockable > 0) {
-      block(
+      blockHold(
         'privilege',
         `${login.user} may not lock ${count.unlockable} of ${count.tables} tables in database ${count.database} (${count.firstUnlockable} is one)`,
-        'copy',
       );
     }
   }
   if (Number(cluster?.prepared) > 0)
-    block(
+    blockHold(
       'prepared-transaction',
       `a prepared transaction holds locks until it is committed or rolled back: ${cluster?.gids}`,
-      'copy',
     );
   for (const row of await session.query(WRITERS)) {
-    block(
+    blockHold(
       'open-writer',
       `session ${row.pid} (${row.usename}, ${row.application_name || 'no name'}) has an open transaction that wrote, for ${row.seconds} s: ${row.query}`,
-      'copy',
     );
   }
   const tables = counts.reduce((sum, it) => sum + it.tables, 0);
@@ -187,7 +191,11 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
       'lock-table',
       `${tables} tables need more than half of the lock table (${capacity} locks, shared with the application); raise max_locks_per_transaction`,
       'copy',
+      'dump',
     );
+
+  const tools = await toolsOutOfReach(at, major, settings.programs);
+  if (tools !== undefined) block('tools', tools, 'dump');
 
   const data = settings.data_directory;
   if (data === undefined)

@@ -13,7 +13,7 @@ const FLOORS = [
 ];
 
 /** Libraries without which rows cannot be read; every other one could act by itself and is left out. */
-const NEEDED_LIBRARIES = ['timescaledb', 'citus', 'pg_tde', 'orioledb'];
+export const NEEDED_LIBRARIES = ['timescaledb', 'citus', 'pg_tde', 'orioledb'];
 
 /** Where a tablespace is put: below the target, never where the source has it. */
 export const tablespaceFolder = (oid: string): string => `stillpoint_tablespaces/${oid}`;

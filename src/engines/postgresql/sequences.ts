@@ -32,15 +32,23 @@ export async function readSequences(sessions: readonly Session[]): Promise<Reado
   return new Map(all);
 }
 
-/** The bounds for a cut that lies between two readings: what was read before, and what may have been logged by the second. */
-export function between(before: ReadonlyMap<string, Sequences>, after: ReadonlyMap<string, Sequences>): CutSequences {
+/**
+ * The bounds for a cut that lies between two readings: what was read before, and what may have been logged by the second.
+ * A dump reads the value itself: there nothing is logged ahead.
+ */
+export function between(
+  before: ReadonlyMap<string, Sequences>,
+  after: ReadonlyMap<string, Sequences>,
+  kind: 'files' | 'dump' = 'files',
+): CutSequences {
+  const ahead = (cache: bigint): bigint => (kind === 'files' ? LOGGED_AHEAD + cache : 0n);
   return new Map(
     [...before].map(([database, sequences]) => [
       database,
       new Map(
         [...sequences].map(([name, { value, increment, cache }]) => {
           const last = after.get(database)?.get(name)?.value ?? value;
-          return [name, { low: String(value), high: String(last + (LOGGED_AHEAD + cache) * increment) }];
+          return [name, { low: String(value), high: String(last + ahead(cache) * increment) }];
         }),
       ),
     ]),

@@ -8,6 +8,8 @@ import type { Instance } from '../../runtimes/runtime.ts';
 /** One server session. Dispose closes it; whatever it held ends with it. */
 export interface Session extends AsyncDisposable {
   readonly database: string;
+  /** What it was dialed by. */
+  readonly endpoint: Instance['endpoints'][number];
   readonly pid: number;
   /** `pid 4711 since 2026-11-21 02:00:00.123456+00`: a reused pid has another start. */
   readonly name: string;
@@ -29,7 +31,7 @@ export async function openSession(
   application: string,
   database = login.database ?? 'postgres',
 ): Promise<Session> {
-  const stream = await dialFirst(at);
+  const { stream, endpoint } = await dialFirst(at);
   const client = new pg.Client({
     stream: () => alreadyConnected(stream),
     user: login.user,
@@ -55,6 +57,7 @@ export async function openSession(
   const [self] = await query('SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()');
   return {
     database,
+    endpoint,
     pid: Number(self?.pid),
     name: `pid ${self?.pid} since ${self?.backend_start}`,
     lost: ended.signal,
@@ -76,11 +79,11 @@ function alreadyConnected(stream: Duplex): Duplex {
   return Object.assign(stream, { connect, setNoDelay: nothing, setKeepAlive: nothing, ref: nothing, unref: nothing });
 }
 
-async function dialFirst(at: Instance): Promise<Duplex> {
+async function dialFirst(at: Instance): Promise<{ stream: Duplex; endpoint: Instance['endpoints'][number] }> {
   let last: unknown;
   for (const endpoint of at.endpoints) {
     try {
-      return await at.dial(endpoint);
+      return { stream: await at.dial(endpoint), endpoint };
     } catch (cause) {
       last = cause;
     }

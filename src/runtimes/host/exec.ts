@@ -2,10 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { messageOf, StillpointError } from '../../model/errors.ts';
 import { Secret } from '../../model/secret.ts';
+import type { Owner } from '../extract.ts';
 import type { Instance, Process } from '../runtime.ts';
 
 /** Runs a program of this machine in its own process group, so that the whole group can be ended. */
-export const execOnHost: Instance['exec'] = async (argv, how): Promise<Process> => {
+export async function execOnHost(
+  argv: readonly string[],
+  how: Parameters<Instance['exec']>[1],
+  as?: Owner,
+): Promise<Process> {
   const [program = '', ...rest] = argv;
   const env = Object.fromEntries(
     Object.entries(how.env ?? {}).map(([key, value]) => [key, value instanceof Secret ? value.reveal() : value]),
@@ -14,6 +19,7 @@ export const execOnHost: Instance['exec'] = async (argv, how): Promise<Process> 
     detached: true,
     env: { PATH: process.env.PATH, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
+    ...as,
   });
   await once(child, 'spawn').catch((cause: unknown) => {
     throw new StillpointError('not-found', `The program ${program} cannot be started: ${messageOf(cause)}.`, { cause });
@@ -38,7 +44,7 @@ export const execOnHost: Instance['exec'] = async (argv, how): Promise<Process> 
       await exit.catch(() => undefined);
     },
   };
-};
+}
 
 function endGroup(child: ChildProcess): void {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
