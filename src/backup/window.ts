@@ -134,8 +134,6 @@ class OpenWindow {
         unheld.map(async ({ plan, capture }) => [plan.name, await capture.still()] as const),
       );
       this.#tellCuts();
-      const lost = this.#lost();
-      if (lost) throw lost.hold.lost.reason;
       const readings = before.flatMap((it, at) => {
         const second = after[at];
         return second ? [{ name: it.name, before: it.witness, after: second.witness }] : [];
