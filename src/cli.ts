@@ -62,10 +62,12 @@ function makeContext(options: Options, emit: Emit, signal: AbortSignal): Context
     config,
     recipe,
     engineNames: async () => (await import('./engines/registry.ts')).engineNames,
-    async openRepository(path, { create }) {
+    async openRepository({ path, configured }, { create }) {
       const { openDirectoryRepository } = await import('./repositories/directory/index.ts');
       const { thisRunner } = await import('./hold/runner.ts');
-      return openDirectoryRepository(path, { create, runner: await thisRunner() });
+      const { encryptionOf } = await import('./config/encryption.ts');
+      const encryption = await encryptionOf(await config(), configured, environment);
+      return openDirectoryRepository(path, { create, encryption, runner: await thisRunner() });
     },
     environment,
     folder,

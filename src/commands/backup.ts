@@ -17,8 +17,8 @@ export const backup: Command = async (context, args, options) => {
   const config = await context.config();
   const place = choosePlace(context, config, options.to, asked.configured?.job.repository);
   const world = await context.world();
-  sayInert(asked, place.configured, world.emit);
-  const repository = await context.openRepository(place.path, { create: true });
+  sayInert(asked, world.emit);
+  const repository = await context.openRepository(place, { create: true });
   const gathered = await gather(world, asked.request);
   const made = await runBackup(world, makePlan(gathered, newId()), gathered, repository, context.signal);
   return {
@@ -30,9 +30,9 @@ export const backup: Command = async (context, args, options) => {
 };
 
 /** Settings without effect are told; those whose absence would do harm end the run before anything is touched. */
-function sayInert({ configured }: Asked, repository: string | undefined, emit: Emit): void {
+function sayInert({ configured }: Asked, emit: Emit): void {
   if (!configured) return;
-  const { warnings, refusals } = inertSettings(configured.config, configured.job, repository);
+  const { warnings, refusals } = inertSettings(configured.job);
   for (const reason of warnings) emit({ event: 'warning', reason });
   if (refusals.length === 0) return;
   throw new StillpointError('preflight', refusals.map((it) => `${it.text}.`).join('\n'), {

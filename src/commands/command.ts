@@ -5,6 +5,7 @@ import type { Recipe } from '../engines/recipe.ts';
 import type { Result } from '../output/results.ts';
 import type { Repository } from '../repositories/repository.ts';
 import type { Options } from './options.ts';
+import type { Place } from './place.ts';
 
 /** One verb: arguments in, a result out. Progress goes through `world.emit`; errors are thrown. */
 export type Command = (context: Context, args: readonly string[], options: Options) => Promise<Result>;
@@ -14,7 +15,7 @@ export interface Context {
   world(): Promise<World>;
   /** Undefined: there is none, and none was named. */
   config(): Promise<Config | undefined>;
-  openRepository(path: string, how: { readonly create: boolean }): Promise<Repository>;
+  openRepository(place: Place, how: { readonly create: boolean }): Promise<Repository>;
   /** By engine name, or from a file. */
   recipe(nameOrPath: string): Promise<Recipe>;
   readonly engineNames: () => Promise<readonly string[]>;

@@ -30,20 +30,30 @@ export function choosePlace(
         : `Several repositories are configured: ${configured.join(', ')}.`;
     throw new StillpointError('usage', text, { next: 'Name one: --to DIR to store, --from DIR to read.' });
   }
-  const directory = config?.data.repositories[name]?.directory;
-  if (config && directory !== undefined) return { path: besideConfig(config, directory), configured: name };
-  const near = nearest(name, configured);
+  const places = config ? configuredPlaces(config) : [];
+  const path = resolve(context.folder, name);
+  // A folder that is configured is that repository, however it was named: its encryption counts.
+  const place = places.find((it) => it.configured === name) ?? places.find((it) => it.path === path);
+  if (place) return place;
+  const near = name.includes('/') ? undefined : nearest(name, configured);
   if (near !== undefined) {
     throw new StillpointError('usage', `There is no repository '${name}'; did you mean '${near}'?`, {
       next: `For a folder of that name write ./${name}`,
     });
   }
-  return { path: resolve(context.folder, name) };
+  return { path };
 }
+
+/** Every repository of the configuration. */
+export const configuredPlaces = (config: Config): readonly Required<Place>[] =>
+  Object.entries(config.data.repositories).map(([configured, { directory }]) => ({
+    path: besideConfig(config, directory),
+    configured,
+  }));
 
 /** Opens what `--from` or the configuration names, to read it. */
 export async function openToRead(context: Context, options: Options, job?: string): Promise<Repository> {
   const config = await context.config();
   const ofJob = job === undefined ? undefined : config?.data.jobs[job]?.repository;
-  return context.openRepository(choosePlace(context, config, options.from, ofJob).path, { create: false });
+  return context.openRepository(choosePlace(context, config, options.from, ofJob), { create: false });
 }

@@ -3,10 +3,11 @@ import type { Config } from '../config/load.ts';
 import { recover as recoverAll } from '../hold/recover.ts';
 import { asStillpointError } from '../model/errors.ts';
 import type { Repository } from '../repositories/repository.ts';
-import { besideConfig, sourcesOf, sourcesOfJob } from './asked.ts';
+import { sourcesOf, sourcesOfJob } from './asked.ts';
 import type { Command, Context } from './command.ts';
+import { alike } from './next.ts';
 import type { Options } from './options.ts';
-import { choosePlace } from './place.ts';
+import { choosePlace, configuredPlaces, type Place } from './place.ts';
 
 /** Looks in every configured repository and at every configured source, unless told where to look. */
 export const recover: Command = async (context, refs, options) => {
@@ -19,8 +20,9 @@ export const recover: Command = async (context, refs, options) => {
   return {
     answer: 'recover',
     body: { found, removed, failed: failed.map(({ code, message, next }) => ({ code, message, next })) },
-    next: failed.length > 0 ? 'stillpoint recover   # again, after what is named above' : 'stillpoint list',
-    exit: Math.max(0, ...failed.map((it) => it.exit)),
+    next: `stillpoint ${failed.length > 0 ? 'recover' : 'list'}${alike(context.environment, options)}`,
+    // That writes may still be held is worse than anything else that went wrong.
+    exit: failed.find((it) => it.code === 'still-held')?.exit ?? Math.max(0, ...failed.map((it) => it.exit)),
   };
 };
 
@@ -42,16 +44,15 @@ async function openAll(
   options: Options,
 ): Promise<readonly Repository[]> {
   if (options.from !== undefined)
-    return [await context.openRepository(choosePlace(context, config, options.from).path, { create: false })];
-  const paths = new Set(
-    config ? Object.values(config.data.repositories).map(({ directory }) => besideConfig(config, directory)) : [],
-  );
+    return [await context.openRepository(choosePlace(context, config, options.from), { create: false })];
+  const places = new Map<string, Place>();
   for await (const { entry } of world.journal.entries())
-    if (entry.repository !== undefined) paths.add(entry.repository);
+    if (entry.repository !== undefined) places.set(entry.repository, { path: entry.repository });
+  for (const place of config ? configuredPlaces(config) : []) places.set(place.path, place);
   const opened: Repository[] = [];
-  for (const path of paths) {
+  for (const place of places.values()) {
     try {
-      opened.push(await context.openRepository(path, { create: false }));
+      opened.push(await context.openRepository(place, { create: false }));
     } catch (error) {
       if (asStillpointError(error).code !== 'repository-missing') throw error;
     }

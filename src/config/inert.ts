@@ -1,6 +1,5 @@
 import type { Reason } from '../model/level.ts';
-import type { Config } from './load.ts';
-import type { JobConfig, RepositoryConfig } from './schema.ts';
+import type { JobConfig } from './schema.ts';
 
 /**
  * Settings that are read but do nothing yet. A run that has one says so; where going on without it would do what the user
@@ -8,18 +7,12 @@ import type { JobConfig, RepositoryConfig } from './schema.ts';
  */
 interface Inert {
   readonly setting: string;
-  readonly isSet: (job: JobConfig, repository: RepositoryConfig | undefined) => boolean;
+  readonly isSet: (job: JobConfig) => boolean;
   readonly text: string;
   readonly refuse?: true;
 }
 
 const INERT: readonly Inert[] = [
-  {
-    setting: 'encryption',
-    isSet: (_, repository) => repository?.encryption !== undefined,
-    text: 'this version cannot encrypt, and will not store in plain what you asked to have encrypted',
-    refuse: true,
-  },
   {
     setting: 'hooks',
     isSet: (job) => job.hooks !== undefined,
@@ -50,9 +43,8 @@ export interface InertSettings {
 }
 
 /** What of a job's configuration has no effect. Pure. */
-export function inertSettings(config: Config, job: JobConfig, repository: string | undefined): InertSettings {
-  const store = repository === undefined ? undefined : config.data.repositories[repository];
-  const set = INERT.filter((it) => it.isSet(job, store));
+export function inertSettings(job: JobConfig): InertSettings {
+  const set = INERT.filter((it) => it.isSet(job));
   const reason = (it: Inert): Reason => ({ code: `${it.setting}-inert`, text: `${it.setting}: ${it.text}` });
   return {
     warnings: set.filter((it) => !it.refuse).map(reason),

@@ -61,9 +61,15 @@ const repository = z.strictObject({
   directory: z.string().describe('A folder; relative to this file'),
   encryption: z
     .strictObject({
-      recipients: z.array(z.string().startsWith('age1', 'is not an age recipient (age1...)')).min(1),
-      identity: secret.optional().describe('The key; verify, gate and restore need it'),
+      recipients: z
+        .array(z.string().startsWith('age1', 'is not an age recipient (age1...)'))
+        .min(1)
+        .optional()
+        .describe('Public keys; the key of any one of them opens what is stored'),
+      passphrase: secret.optional().describe('Instead of recipients'),
+      identity: secret.optional().describe('The key, for reading: verify, gate and restore need it'),
     })
+    .refine((it) => (it.recipients === undefined) !== (it.passphrase === undefined), 'name recipients, or a passphrase')
     .optional(),
 });
 

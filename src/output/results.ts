@@ -124,6 +124,8 @@ export interface Recovered {
 
 export interface Written {
   readonly path: string;
+  /** The file with the key that was made. */
+  readonly key: string;
 }
 
 export interface ValidConfig {

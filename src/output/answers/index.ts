@@ -4,7 +4,7 @@ import { backupText } from './backup.ts';
 import { detectText } from './detect.ts';
 import { listText } from './list.ts';
 import { planText } from './plan.ts';
-import { grantsText, recipesText, recipeText, validConfigText } from './settings.ts';
+import { grantsText, recipesText, recipeText, validConfigText, writtenText } from './settings.ts';
 import { byHandText, showText } from './show.ts';
 import { checkText, recoverText, restoreText, verifyText } from './store.ts';
 
@@ -19,7 +19,7 @@ const TEXTS: { readonly [A in Answer]: (body: Bodies[A], look: Look) => readonly
   verify: verifyText,
   restore: restoreText,
   recover: recoverText,
-  init: ({ path }) => [`Wrote ${path}. Read it: it says what will be backed up, and how.`],
+  init: writtenText,
   'config validate': validConfigText,
   'config show': ({ yaml }) => yaml.trimEnd().split('\n'),
   'config schema': (body) => JSON.stringify(body, null, 2).split('\n'),

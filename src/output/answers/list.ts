@@ -36,13 +36,14 @@ export function listText(listing: Listing, look: Look): readonly string[] {
       `${plural(backups.length, 'backup')}, ${stored}, in ${repository} (${encrypted ? '' : 'not '}encrypted).`,
     );
   }
+  if (backups.some((it) => it.pinned)) lines.push('* pinned: never removed by retention');
   for (const one of damaged) lines.push(...wrap(look.paint.red(`DAMAGED ${one.where}: ${one.text}`), look.width, '  '));
   return lines;
 }
 
 function row(backup: BackupLine, now: number): readonly string[] {
   return [
-    backup.id,
+    backup.pinned ? `${backup.id}*` : backup.id,
     when(backup.at),
     clip(engines(backup), 14),
     backup.level,

@@ -3,6 +3,11 @@ import type { Bodies } from '../results.ts';
 
 /** What the verbs say that are about files of the user's: configuration and recipes. */
 
+export const writtenText = ({ path, key }: Bodies['init']): readonly string[] => [
+  `Wrote ${path}: read it, it says what will be backed up, and how.`,
+  `Wrote ${key}: keep a copy of it elsewhere. Without it no backup can be read.`,
+];
+
 export const validConfigText = ({ path, jobs, repositories }: Bodies['config validate']): readonly string[] => [
   `${path} is valid.`,
   ...jobs.map((it) => `  job ${it.name}: ${listed(it.sources)}`),

@@ -1,13 +1,12 @@
 import type { z } from 'zod';
 
-/** Nothing is readonly, so that what a type says can be compared with what zod infers, which never is. */
+/** Nothing is readonly, and nothing but plain objects: so that what a type says can be compared with what zod infers. */
 type Plain<T> = T extends object ? { -readonly [K in keyof T]: Plain<T[K]> } : T;
 
-/** Whether every value of the type is a valid document. */
-export type Agrees<T, S extends z.ZodType> = [Plain<T>] extends [z.infer<S>] ? true : false;
+type Same<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? true : false;
 
-/**
- * `satisfies z.ZodType<T>` shows that every valid document has the type; `Sure<Agrees<T, S>>` the other direction.
- * Together: a type and its schema in docs/ say the same, or this does not compile.
- */
+/** Whether a type and its schema say the same, to the last optional key. */
+export type Agrees<T, S extends z.ZodType> = Same<Plain<T>, Plain<z.infer<S>>>;
+
+/** Does not compile where it is not so: then docs/ would tell its readers something else than the program. */
 export type Sure<T extends true> = T;

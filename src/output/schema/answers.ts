@@ -18,6 +18,7 @@ const backupLine = z.strictObject({
   plainBytes: size,
   storedBytes: size,
   verification: z.strictObject({ at: instant, good: z.boolean() }).exactOptional(),
+  pinned: z.literal(true).exactOptional(),
 }) satisfies z.ZodType<BackupLine>;
 
 const instance = z.strictObject({
@@ -63,7 +64,7 @@ export const answerSchemas = {
     removed: z.number(),
     failed: z.array(z.strictObject({ code: text, message: text, next: text })),
   }),
-  init: z.strictObject({ path: text }),
+  init: z.strictObject({ path: text, key: text }),
   'config validate': z.strictObject({
     path: text,
     repositories: z.array(text),

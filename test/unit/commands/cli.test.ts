@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,14 +116,18 @@ describe('START-9: verbs that need no server', () => {
     expect((await stillpoint('recipe validate postgresql')).out).toContain('is valid');
   });
 
-  test('init writes a valid configuration of mode 0600, and never over another', async () => {
+  test('init writes a valid configuration and a key of mode 0600, and never over another', async () => {
     const first = await stillpoint('init -c new.yaml');
     expect(first, first.err).toMatchObject({ exit: 0 });
-    expect(statSync(join(folder, 'new.yaml')).mode & 0o777).toBe(0o600);
+    for (const name of ['new.yaml', 'new.key']) expect(statSync(join(folder, name)).mode & 0o777).toBe(0o600);
     expect((await stillpoint('config validate -c new.yaml')).exit).toBe(0);
+    const key = readFileSync(join(folder, 'new.key'), 'utf8');
     const again = await stillpoint('init -c new.yaml');
-    expect(again.exit).toBe(2);
+    expect({ exit: again.exit, key: readFileSync(join(folder, 'new.key'), 'utf8') }).toEqual({ exit: 2, key });
     expect(again.err).toContain('it was not touched');
+    rmSync(join(folder, 'new.key'));
+    expect((await stillpoint('init -c new.yaml')).exit).toBe(2);
+    expect(existsSync(join(folder, 'new.key'))).toBe(false);
   });
 
   test('recover in a world without leftovers', async () => {

@@ -146,6 +146,7 @@ jobs:
     ['a number for a password', job('').replace('docker:pg', '{ ref: docker:pg, password: 5 }'), 'password'],
     ['a bad name', 'jobs: { "../x": { sources: { a: docker:a } } }', 'letters, digits'],
     ['a hold that is none', job('    hold: 10\n'), 'put it in quotes'],
+    ['recipients and a passphrase', 'repositories: { a: { directory: a, encryption: {} } }', 'name recipients, or a'],
     ['a short hold', job('    hold: 1ms\n'), 'shortest'],
   ])('%s', (_, text, says) => {
     expect(mistakes(text)).toContain(says);
@@ -175,12 +176,12 @@ jobs:
     const data = parseConfig(EXAMPLE, 'x');
     const { shop } = data.jobs;
     if (!shop) throw new Error('the example has changed');
-    const { warnings, refusals } = inertSettings({ path: 'x', data }, shop, 'local');
+    const { warnings, refusals } = inertSettings(shop);
     expect(warnings.map((it) => it.code)).toEqual(['keep-inert', 'limits-inert', 'verify-inert']);
-    expect(refusals.map((it) => it.code)).toEqual(['encryption-inert', 'hooks-inert']);
+    expect(refusals.map((it) => it.code)).toEqual(['hooks-inert']);
     const plain = parseConfig(job(''), 'x');
     if (!plain.jobs.shop) throw new Error('the job has gone');
-    expect(inertSettings({ path: 'x', data: plain }, plain.jobs.shop, undefined)).toEqual({
+    expect(inertSettings(plain.jobs.shop)).toEqual({
       warnings: [],
       refusals: [],
     });
