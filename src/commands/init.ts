@@ -35,7 +35,7 @@ async function neverOver<T>(path: string, write: () => Promise<T>): Promise<T> {
     return await write();
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
-    throw new StillpointError('config-invalid', `${path} is there already; it was not touched.`, {
+    throw new StillpointError('config-invalid', `${path} is there already.`, {
       next: 'stillpoint config validate   # or name another file: stillpoint init -c FILE',
       cause,
     });
