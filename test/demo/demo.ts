@@ -32,9 +32,9 @@ async function demo(keep: boolean, signal: AbortSignal): Promise<void> {
 
     const stillpoint = new Stillpoint(server, signal);
     await stillpoint.run('backup', server.url, '--to', 'backups');
-    await stillpoint.run('list', '--from', 'backups');
     await stillpoint.run('show', 'latest', '--from', 'backups');
     await stillpoint.run('verify', 'latest', '--from', 'backups');
+    await stillpoint.run('list', '--from', 'backups');
     writers.check();
     say(summary({ shown: await stillpoint.show(), writes: writers.writes, now: await countShop(server) }));
   }

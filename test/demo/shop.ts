@@ -1,7 +1,8 @@
 import type { Embedded } from '../embedded/postgres.ts';
 
 export const PRODUCTS = 2_000;
-export const CUSTOMERS = 20_000;
+const ORDERS = 30_000;
+export const CUSTOMERS = 10_000;
 export const WAREHOUSES = ['Bergen', 'Gdansk', 'Porto'] as const;
 
 /** A small shop as one finds them: keys, indexes, text, sequences, a view, some megabytes. */
@@ -42,10 +43,10 @@ INSERT INTO products SELECT i, 'Article ' || upper(substr(md5('p' || i), 1, 7)),
 INSERT INTO warehouses SELECT i, city FROM unnest(ARRAY['${WAREHOUSES.join("','")}']) WITH ORDINALITY AS w (city, i);
 INSERT INTO stock SELECT p.id, w.id, 500 + (p.id * 31 + w.id * 17) % 1000 FROM products p, warehouses w;
 INSERT INTO orders (customer_id, placed_at)
-  SELECT 1 + (i * 7919::bigint) % ${CUSTOMERS}, now() - interval '400 days' + i * interval '10 minutes' FROM generate_series(1, 50000) i;
+  SELECT 1 + (i * 7919::bigint) % ${CUSTOMERS}, now() - interval '400 days' + i * interval '10 minutes' FROM generate_series(1, ${ORDERS}) i;
 INSERT INTO order_lines
   SELECT o, 1 + (o * 37 + line * 613) % ${PRODUCTS}, 1 + (o + line) % 4, 99 + (o * 31 + line * 7919) % 20000
-  FROM generate_series(1, 50000) o, generate_series(1, 3) line;
+  FROM generate_series(1, ${ORDERS}) o, generate_series(1, 3) line;
 ANALYZE;
 `;
 
