@@ -39,7 +39,7 @@ export function progressPrinter(screen: Screen, look: Look, clock: () => number)
     const left = names.length < 2 ? label(what) : `  ${of(event.source)}${what.padEnd(LEFT)}`;
     const sizes = `${bytes(event.plainBytes).padStart(5)} -> ${bytes(event.storedBytes).padStart(5)}`;
     if (event.plainBytes < SMALL && event.event === 'stored') return `${left}${sizes}`;
-    const room = Math.min(20, RIGHT - left.length - sizes.length - TAIL);
+    const room = RIGHT - left.length - sizes.length - TAIL;
     const percent = `${Math.floor((fraction ?? 0) * 100)}%`.padStart(4);
     const drawn = fraction === undefined ? '' : `  ${bar(fraction, room)}  ${percent}`;
     return `${left}${sizes}${drawn}  ${rate(event.plainBytes, time).padStart(6)}`;
