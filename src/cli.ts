@@ -50,7 +50,8 @@ function makeContext(options: Options, emit: Emit, signal: AbortSignal): Context
       },
       recipe,
       snapshotters: async () => (await import('./snapshots/registry.ts')).loadSnapshotters(),
-      login: async (source, of) => (await import('./config/login.ts')).resolveLogin(source, of, environment),
+      login: async (source, of, instance) =>
+        (await import('./config/login.ts')).resolveLogin(source, of, environment, instance),
       journal: (await import('./hold/state.ts')).openJournal(stateDirectory()),
       emit,
       tool: `stillpoint ${version}`,

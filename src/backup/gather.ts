@@ -48,7 +48,7 @@ export async function gatherInstance(
   const instance = await runtime.find(ref);
   const engine = await engineFor(world, instance);
   const recipe = await world.recipe(engine.name);
-  const login = await world.login(request, recipe);
+  const login = await world.login(request, recipe, instance);
   return { request, engine, recipe, instance, login };
 }
 

@@ -6,7 +6,7 @@ import type { Method } from '../model/facts.ts';
 import type { Ref } from '../model/ref.ts';
 import type { Login } from '../model/secret.ts';
 import type { Millis } from '../model/time.ts';
-import type { Runtime } from '../runtimes/runtime.ts';
+import type { Instance, Runtime } from '../runtimes/runtime.ts';
 import type { Snapshotter } from '../snapshots/snapshotter.ts';
 
 /** What commands hand to backup and restore: the registries, made in cli.ts, and nothing of argv or the environment. */
@@ -19,8 +19,8 @@ export interface World {
   recipe(engine: string): Promise<Recipe>;
   /** Every way to cut storage that there is here, best first. */
   snapshotters(): Promise<readonly Snapshotter[]>;
-  /** The login for a source, in the order of docs/credentials.md. */
-  login(source: SourceRequest, recipe: Recipe): Promise<Login>;
+  /** The login for a source, in the order of docs/credentials.md; `instance` may know it by its own environment. */
+  login(source: SourceRequest, recipe: Recipe, instance: Instance): Promise<Login>;
   readonly journal: Journal;
   readonly emit: Emit;
   /** `stillpoint 0.1.0`. */

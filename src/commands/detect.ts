@@ -66,7 +66,7 @@ async function ask(world: World, engine: Engine, recognition: Recognition, insta
   };
   try {
     const source = { name: nameOfRef(instance.ref), ref: instance.ref };
-    const facts = await engine.inspect(instance, await world.login(source, await world.recipe(engine.name)));
+    const facts = await engine.inspect(instance, await world.login(source, await world.recipe(engine.name), instance));
     const [volume] = await instance.volumes([facts.paths.data]);
     return {
       ...seen,

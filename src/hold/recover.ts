@@ -73,7 +73,8 @@ export async function recover(
       failed.push(asStillpointError(cause));
     }
   }
-  for await (const leftover of (await world.runtime('host')).leftovers()) await end(leftover);
+  for (const name of ['host', 'docker'] as const)
+    for await (const leftover of (await world.runtime(name)).leftovers()) await end(leftover);
   for (const repository of options.repositories)
     for await (const leftover of repository.leftovers()) await end(leftover);
 

@@ -47,6 +47,8 @@ export interface Instance {
     argv: readonly string[],
     how: { readonly env?: Readonly<Record<string, string | Secret>>; readonly user?: string; readonly limit: Millis },
   ): Promise<Process>;
+  /** A variable of the server's own environment, or the text of the file that its `NAME_FILE` names; absent on the host. */
+  variable?(name: string): Promise<Secret | undefined>;
   /** Its files below `root`. Throws `not-found` when this runner cannot read them. */
   files(root: string): Promise<Files>;
 }

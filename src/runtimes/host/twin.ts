@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { StillpointError } from '../../model/errors.ts';
 import type { RunId } from '../../model/id.ts';
 import type { Definition } from '../../model/manifest.ts';
+import { connectTo } from '../connect.ts';
 import { extractTar, type Owner } from '../extract.ts';
+import { volumesOf } from '../mounts.ts';
 import type { Twin } from '../runtime.ts';
 import { treeOf } from '../tree.ts';
 import { execOnHost } from './exec.ts';
-import { dialHost } from './instance.ts';
-import { volumesOf } from './volumes.ts';
 
 const STOP_LIMIT = 20_000;
 
@@ -43,8 +43,8 @@ export async function hostTwin(definition: Definition, run: RunId, parent: strin
     ended: ended.promise,
     definition: async () => definition,
     volumes: volumesOf,
-    dial: (to) => dialHost('socket' in to ? { path: to.socket } : { host: '127.0.0.1', port: to.port }, ref),
-    exec: ([program = '', ...rest], how) => execOnHost([join(programs, program), ...rest], how),
+    dial: (to) => connectTo('socket' in to ? { path: to.socket } : { host: '127.0.0.1', port: to.port }, ref),
+    exec: ([program = '', ...rest], how) => execOnHost([join(programs, program), ...rest], how, owner),
     files: async (path) => treeOf(path),
     write: (tar, folder = '') => extractTar(tar, join(root, folder), owner),
     log: async () => readFile(logFile, 'utf8').catch(() => ''),

@@ -1,0 +1,68 @@
+import { access, readFile, readlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import type { Inspected } from './api.ts';
+
+const MOST_LINKS = 40;
+
+/**
+ * A container's files as its own processes see them, by /proc/PID/root. Links in it must never be followed by the
+ * kernel: an absolute one would lead into this process's own files.
+ */
+export interface View {
+  readonly pid: number;
+  /** `/proc/4711/root` */
+  readonly root: string;
+  /** The path with its links followed inside the container. What does not exist is taken as it is. */
+  real(path: string): Promise<string>;
+  /** The same as a path of this process, links followed. */
+  here(path: string): Promise<string>;
+}
+
+/** Undefined when the container does not run, runs on another machine, or this process may not look into others. */
+export async function viewOf(container: Inspected): Promise<View | undefined> {
+  const pid = container.State.Pid;
+  if (!container.State.Running || pid === 0 || !(await isProcessOf(pid, container.Id))) return undefined;
+  const root = `/proc/${pid}/root`;
+  if (!(await access(`${root}/`).then(yes, no))) return undefined;
+  const real = (path: string): Promise<string> => realIn(root, path);
+  return { pid, root, real, here: async (path) => join(root, await real(path)) };
+}
+
+const yes = (): boolean => true;
+const no = (): boolean => false;
+
+/** The number of a process means something only on the machine, and in the pid namespace, of the daemon. */
+async function isProcessOf(pid: number, id: string): Promise<boolean> {
+  for (const file of ['cgroup', 'mountinfo']) {
+    const text = await readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
+    if (text.includes(id)) return true;
+  }
+  return false;
+}
+
+async function realIn(root: string, path: string): Promise<string> {
+  let links = 0;
+  let done = '/';
+  let todo = path.split('/').filter((it) => it !== '' && it !== '.');
+  for (let name = todo.shift(); name !== undefined; name = todo.shift()) {
+    if (name === '..') {
+      done = dirname(done);
+      continue;
+    }
+    const next = join(done, name);
+    const target = links < MOST_LINKS ? await readlink(join(root, next)).catch(() => undefined) : undefined;
+    if (target === undefined) {
+      done = next;
+      continue;
+    }
+    links++;
+    todo = [
+      ...resolve(done, target)
+        .split('/')
+        .filter((it) => it !== ''),
+      ...todo,
+    ];
+    done = '/';
+  }
+  return done;
+}
