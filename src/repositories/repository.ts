@@ -27,6 +27,18 @@ export interface Incoming extends AsyncDisposable {
   commit(manifest: Manifest): Promise<void>;
 }
 
+/** Every backup, newest first, and what cannot be read. */
+export interface Survey {
+  readonly backups: readonly BackupLine[];
+  readonly damaged: readonly Damaged[];
+}
+
+/** A backup or a verification that cannot be read, and why. */
+export interface Damaged {
+  readonly where: string;
+  readonly text: string;
+}
+
 /** A backup as it is stored, byte for byte, for a further repository; `remove` refuses it until dispose. */
 export interface StoredBackup extends AsyncDisposable {
   readonly id: BackupId;
@@ -63,10 +75,12 @@ export interface Repository {
    * through `leftovers` first if asked. Throws `repository-locked` naming the holder, `repository-read-only`.
    */
   begin(job: string, id: BackupId): Promise<Incoming>;
+  /** Both of what `list` and `damaged` give, at the price of one. */
+  survey(): Promise<Survey>;
   /** Whole backups only, newest first. A folder without a manifest is not one; a damaged manifest is listed by `damaged()`. */
   list(): AsyncIterable<BackupLine>;
   /** Backups whose manifest cannot be read: never listed, never restored, but told. */
-  damaged(): AsyncIterable<{ readonly where: string; readonly text: string }>;
+  damaged(): AsyncIterable<Damaged>;
   /**
    * `7f3k9q2m`, any unambiguous prefix, `JOB@latest`, `latest`. Throws `backup-not-found` | `ambiguous` | `damaged` |
    * `wrong-key`. Listing and checking need no key.

@@ -52,9 +52,15 @@ export class Catalog {
 
   async *entriesOf(job: string): AsyncGenerator<Entry> {
     for (const folder of await this.#disk.names(this.folderOf(job))) {
-      const id = idOfFolder(folder);
-      if (id !== undefined) yield { id, job, folder, path: join(this.folderOf(job), folder) };
+      const entry = this.entryOf(job, folder);
+      if (entry !== undefined) yield entry;
     }
+  }
+
+  /** Undefined where the folder is not named like a backup. */
+  entryOf(job: string, folder: string): Entry | undefined {
+    const id = idOfFolder(folder);
+    return id === undefined ? undefined : { id, job, folder, path: join(this.folderOf(job), folder) };
   }
 
   /** The entry with its manifest; undefined where it has none. Throws `damaged` | `repository-format`. */

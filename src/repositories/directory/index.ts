@@ -4,21 +4,21 @@ import type { Runner } from '../../hold/runner.ts';
 import { StillpointError } from '../../model/errors.ts';
 import type { BackupId } from '../../model/id.ts';
 import type { Leftover } from '../../model/leftover.ts';
-import type { Damage, Manifest, Verification } from '../../model/manifest.ts';
+import type { BackupLine, Damage, Manifest, Verification } from '../../model/manifest.ts';
 import { now } from '../../model/time.ts';
 import { Cipher, type Encryption } from '../codec/cipher.ts';
 import { FORMAT, seal, unseal } from '../document.ts';
-import type { Incoming, Reading, Repository, StoredBackup, Taken } from '../repository.ts';
+import type { Damaged, Incoming, Reading, Repository, StoredBackup, Survey, Taken } from '../repository.ts';
 import { openManifest } from '../stored-manifest.ts';
 import { Catalog, type Entry, MANIFEST, type Whole } from './catalog.ts';
 import { storedBackup, take } from './copying.ts';
 import { Disk, isPartial } from './disk.ts';
 import { begin, discard } from './incoming.ts';
 import { leftoversOf } from './leftovers.ts';
-import { list, listDamaged } from './listing.ts';
 import { type Lock, lock, type Purpose } from './lock.ts';
 import { checkFile, openArtifact } from './reading.ts';
 import { Records } from './records.ts';
+import { survey } from './survey.ts';
 
 export interface DirectoryOptions {
   /** Make a repository where there is none. */
@@ -90,12 +90,16 @@ class DirectoryRepository implements Repository {
     return begin({ disk: this.#disk, catalog: this.#catalog, cipher: this.#cipher, us: this.#us }, job, id);
   }
 
-  list() {
-    return list(this.#catalog, this.#records);
+  survey(): Promise<Survey> {
+    return survey({ disk: this.#disk, catalog: this.#catalog, records: this.#records });
   }
 
-  damaged() {
-    return listDamaged(this.#catalog, this.#records);
+  async *list(): AsyncGenerator<BackupLine> {
+    yield* (await this.survey()).backups;
+  }
+
+  async *damaged(): AsyncGenerator<Damaged> {
+    yield* (await this.survey()).damaged;
   }
 
   async manifest(name: string): Promise<Manifest> {
@@ -181,9 +185,8 @@ class DirectoryRepository implements Repository {
       const damage = await checkFile(entry.path, file, signal);
       if (damage !== undefined) yield damage;
     }
-    for await (const { where, text } of this.#records.damaged(entry)) {
-      yield { file: basename(where), text };
-    }
+    const { bad } = await this.#records.survey(entry, await this.#disk.names(entry.path));
+    yield* bad.map(({ where, text }) => ({ file: basename(where), text }));
   }
 
   #lock(purpose: Purpose, { job, id }: Entry): Promise<Lock> {

@@ -6,6 +6,7 @@ import type { BackupLine, Verification } from '../../model/manifest.ts';
 import { now } from '../../model/time.ts';
 import type { Cipher } from '../codec/cipher.ts';
 import { damaged, FORMAT, seal, unseal } from '../document.ts';
+import type { Damaged } from '../repository.ts';
 import { openVerification, type StoredVerification, storedVerification } from '../stored-manifest.ts';
 import { damageOf, type Entry, type Whole } from './catalog.ts';
 import type { Disk } from './disk.ts';
@@ -24,35 +25,36 @@ export class Records {
     this.#cipher = cipher;
   }
 
-  /** What `list` shows of them. A damaged newest verification may have been a bad one: it counts as none. */
-  async line({ id, path }: Entry): Promise<Pick<BackupLine, 'verification' | 'pinned'>> {
-    const files = await this.#disk.names(path);
-    const newest = files.findLast(isRecord);
-    const record = newest === undefined ? undefined : await this.#read(id, join(path, newest));
-    return {
-      ...(record === undefined || record instanceof StillpointError
-        ? {}
-        : { verification: { at: record.at, good: record.good } }),
-      ...(files.includes(PIN) ? { pinned: true } : {}),
-    };
+  /**
+   * What `list` shows of the records among `files`. A damaged newest verification may have been a bad one: the backup
+   * counts as not verified.
+   */
+  async survey(
+    { id, path }: Entry,
+    files: readonly string[],
+  ): Promise<{ readonly beside: Pick<BackupLine, 'verification' | 'pinned'>; readonly bad: readonly Damaged[] }> {
+    const bad: Damaged[] = [];
+    let newest: StoredVerification | undefined;
+    for (const file of files.filter(isRecord)) {
+      const where = join(path, file);
+      const record = await this.#read(id, where);
+      newest = record instanceof StillpointError ? undefined : record;
+      if (record instanceof StillpointError) bad.push({ where, text: record.message });
+    }
+    const verification = newest && { verification: { at: newest.at, good: newest.good } };
+    return { beside: { ...verification, ...(files.includes(PIN) ? { pinned: true } : {}) }, bad };
   }
 
   /** The whole ones, oldest first. */
   async verifications(whole: Whole): Promise<readonly Verification[]> {
     const all = [];
-    for (const where of await this.#paths(whole)) {
+    for (const file of (await this.#disk.names(whole.path)).filter(isRecord)) {
+      const where = join(whole.path, file);
       const record = await this.#read(whole.id, where);
       if (record instanceof StillpointError) continue;
       all.push(await openVerification(record, whole.stored, this.#cipher, where));
     }
     return all;
-  }
-
-  async *damaged(entry: Entry): AsyncGenerator<{ readonly where: string; readonly text: string }> {
-    for (const where of await this.#paths(entry)) {
-      const record = await this.#read(entry.id, where);
-      if (record instanceof StillpointError) yield { where, text: record.message };
-    }
   }
 
   async add(whole: Whole, verification: Verification): Promise<void> {
@@ -71,10 +73,6 @@ export class Records {
 
   async isPinned(path: string): Promise<boolean> {
     return (await this.#disk.names(path)).includes(PIN);
-  }
-
-  async #paths({ path }: Entry): Promise<readonly string[]> {
-    return (await this.#disk.names(path)).filter(isRecord).map((file) => join(path, file));
   }
 
   async #read(id: BackupId, where: string): Promise<StoredVerification | StillpointError> {
