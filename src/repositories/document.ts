@@ -19,11 +19,12 @@ export function seal(document: object): string {
 export function unseal(text: string, where: string): Record<string, unknown> {
   const { sha256: _, ...document } = parseObject(text, where);
   if (seal(document) !== text) throw damaged(where, 'its bytes do not match the digest in it');
-  const { format } = document;
+  const { format, tool = 'a newer Stillpoint' } = document;
   if (typeof format === 'number' && format <= FORMAT) return document;
   throw new StillpointError(
     'repository-format',
-    `${where} has format ${format}; this Stillpoint reads up to ${FORMAT}.`,
+    `${where} was written by ${tool} in format ${format}; this Stillpoint reads formats up to ${FORMAT}.`,
+    { next: 'npm install -g stillpoint@latest   # then run it again' },
   );
 }
 

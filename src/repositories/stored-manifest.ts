@@ -11,6 +11,8 @@ type Sealed<T> = T | string;
 /** The file `manifest.json`. What `list` and `check` need is readable without a key; the rest may be encrypted. */
 export interface StoredManifest {
   readonly format: typeof FORMAT;
+  /** What wrote it, for programs too old to read the rest. */
+  readonly tool: string;
   readonly line: Omit<BackupLine, 'verification' | 'pinned'>;
   readonly files: readonly StoredFile[];
   /** Whom it is encrypted for; empty for a passphrase, absent for plain text. */
@@ -34,7 +36,7 @@ export async function storedManifest(manifest: Manifest, cipher: Cipher): Promis
     storedBytes,
     storedSha256,
   }));
-  const head = { format: FORMAT, line: lineOf(manifest), files } as const;
+  const head = { format: FORMAT, tool: manifest.tool, line: lineOf(manifest), files } as const;
   if (!cipher.encrypts) return { ...head, manifest };
   return { ...head, recipients: cipher.recipients, manifest: await cipher.encryptText(JSON.stringify(manifest)) };
 }

@@ -44,11 +44,19 @@ export async function openDirectoryRepository(path: string, options: DirectoryOp
 async function isRepository(disk: Disk): Promise<boolean> {
   const file = join(disk.root, REPOSITORY);
   const text = await disk.text(file);
-  if (text !== undefined) return unseal(text, file) !== undefined;
-  if ((await disk.names(join(disk.root, 'backups'))).length === 0) return false;
-  throw new StillpointError('repository-missing', `${disk.root} holds backups, but its ${REPOSITORY} is missing.`, {
-    next: `Put ${REPOSITORY} back; that of any other repository of the same format will do.`,
-  });
+  const backups = await disk.names(join(disk.root, 'backups'));
+  if (text === undefined && backups.length === 0) return false;
+  try {
+    unseal(text ?? '', file);
+    return true;
+  } catch (error) {
+    if (!(error instanceof StillpointError && error.code === 'damaged')) throw error;
+    const what = text === undefined ? `holds backups, but its ${REPOSITORY} is missing` : `has a damaged ${REPOSITORY}`;
+    throw new StillpointError('repository-missing', `${disk.root} ${what}.`, {
+      next: `Put ${REPOSITORY} back; that of any other repository of the same format will do. Then: stillpoint check`,
+      cause: error,
+    });
+  }
 }
 
 async function create(disk: Disk): Promise<void> {
