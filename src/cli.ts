@@ -10,6 +10,7 @@ import type { Context } from './commands/command.ts';
 import { completed } from './commands/next.ts';
 import type { Options } from './commands/options.ts';
 import { type Invocation, readCommandLine } from './commands/program.ts';
+import { unlessStopped } from './commands/stop.ts';
 import { asStillpointError, StillpointError } from './model/errors.ts';
 import type { Emit } from './model/events.ts';
 import { createOutput, type Output, type OutputOptions } from './output/output.ts';
@@ -97,7 +98,7 @@ function onSignals(output: Output, meaning = 'Nothing was changed.'): AbortSigna
     process.on(name, () => {
       const error = new StillpointError(code, `${text}.`, { meaning });
       if (controller.signal.aborted) process.exit(error.exit);
-      output.aside(`${text}: letting writes go and clearing up; once more to end at once.`);
+      output.aside(`${text}: clearing up first; once more to end at once.`);
       controller.abort(error);
     });
   }
@@ -117,6 +118,11 @@ function outputFor(options: Partial<Options>): Output {
 /** Reads, runs, prints; returns the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
   let output = outputFor({});
+  // A fault that no step waits for: told like every other, and the end, which ends our sessions and with them every hold.
+  process.on('uncaughtException', (thrown) => {
+    output.failure(asStillpointError(thrown));
+    process.exit(1);
+  });
   let complete = (error: StillpointError): StillpointError => error;
   try {
     const invocation: Invocation = readCommandLine(argv, environment, version);
@@ -129,7 +135,9 @@ async function main(argv: readonly string[]): Promise<number> {
     complete = (error) => completed(error, { args, options, environment });
     const context = makeContext(options, output.emit, onSignals(output, verb.stopped));
     const command = await verb.load();
-    const result = await command(context, args, options);
+    const work = command(context, args, options);
+    // Only what has something to undo is waited for when the user wants to stop.
+    const result = await (verb.stopped === undefined ? unlessStopped(context.signal, work) : work);
     output.result(result);
     return result.exit ?? 0;
   } catch (thrown) {

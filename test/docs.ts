@@ -109,8 +109,10 @@ function commandLinePage(): string {
     ...optionNames.filter((it) => OPTIONS[it].global).map(option),
     '',
     'Variables without an option: `STILLPOINT_USER`, `STILLPOINT_PASSWORD` or `STILLPOINT_PASSWORD_FILE` (the login, where',
-    'the configuration gives none; then PGUSER and PGPASSWORD for PostgreSQL), `STILLPOINT_STATE` (the journal of runs),',
-    '`STILLPOINT_SCRATCH` (where verify puts its throwaway servers, by default /var/tmp).',
+    'the configuration gives none; then PGUSER and PGPASSWORD for PostgreSQL), `STILLPOINT_IDENTITY` and',
+    '`STILLPOINT_PASSPHRASE` or their `_FILE` (the key of an encrypted repository), `STILLPOINT_STATE` (the journal of',
+    'runs, by default /var/lib/stillpoint, or ~/.local/state/stillpoint for who is not root), `STILLPOINT_SCRATCH` (where',
+    'verify puts its throwaway servers, by default /var/tmp).',
     ...VERBS.flatMap((verb) => [
       '',
       `## ${`stillpoint ${verb.name} ${verb.args}`.trim().replaceAll('<', '').replaceAll('>', '')}`,

@@ -10,6 +10,7 @@ import type { Command } from './command.ts';
 import { alike } from './next.ts';
 import { choosePlace } from './place.ts';
 import { plan } from './plan.ts';
+import { unlessStopped } from './stop.ts';
 
 export const backup: Command = async (context, args, options) => {
   if (options.dryRun) return plan(context, args, options);
@@ -19,7 +20,7 @@ export const backup: Command = async (context, args, options) => {
   const world = await context.world();
   sayInert(asked, world.emit);
   const repository = await context.openRepository(place, { create: true });
-  const gathered = await gather(world, asked.request);
+  const gathered = await unlessStopped(context.signal, gather(world, asked.request));
   const made = await runBackup(world, makePlan(gathered, newId()), gathered, repository, context.signal);
   return {
     answer: 'backup',

@@ -1,8 +1,10 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -66,7 +68,7 @@ describe('START-9: failures of the command line, from outside', () => {
 
   test('a server that takes the connection and never answers does not keep us', async () => {
     const server = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
+    await once(server, 'listening');
     try {
       const address = server.address();
       const port = typeof address === 'object' && address ? address.port : 0;
@@ -74,6 +76,28 @@ describe('START-9: failures of the command line, from outside', () => {
       const { exit } = await stillpoint(`backup postgres://127.0.0.1:${port} --to b`);
       expect(exit).toBe(5);
       expect(performance.now() - began).toBeLessThan(20_000);
+    } finally {
+      server.close();
+    }
+  });
+
+  test.each(['plan', 'backup'])('Ctrl-C while %s waits for a server: 130 at once', async (verb) => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      const address = server.address();
+      const port = typeof address === 'object' && address ? address.port : 0;
+      const args = [CLI, verb, `postgres://127.0.0.1:${port}`, ...(verb === 'backup' ? ['--to', 'b'] : [])];
+      const env = { PATH: process.env.PATH, HOME: folder, STILLPOINT_STATE: join(folder, 'state') };
+      const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'ignore', 'pipe'] });
+      await once(server, 'connection');
+      const began = performance.now();
+      child.kill('SIGINT');
+      const err = await text(child.stderr);
+      if (child.exitCode === null) await once(child, 'exit');
+      expect(child.exitCode, err).toBe(130);
+      expect(performance.now() - began).toBeLessThan(2_000);
+      expect(err).toContain('Failed (interrupted): Interrupted.');
     } finally {
       server.close();
     }
