@@ -165,6 +165,15 @@ export function repositoryConformance(name: string, make: () => Promise<Reposito
       expect((await repository.verifications(old.id)).map((one) => one.good)).toEqual([true, false]);
     });
 
+    test('STORE-5 the last verification counts, also where the clock was set back before it', async () => {
+      const { id } = await store(repository, 'shop', { a: Buffer.from('1') });
+      await repository.record(id, verificationOf(true, '2030-01-01T00:00:00.000Z'));
+      await repository.record(id, verificationOf(true, '2026-11-20T03:00:00.000Z'));
+      await repository.record(id, verificationOf(false, '2026-11-20T03:00:00.000Z'));
+      expect((await lines())[0]?.verification).toEqual({ at: '2026-11-20T03:00:00.000Z', good: false });
+      expect((await repository.verifications(id)).map((one) => one.good)).toEqual([true, true, false]);
+    });
+
     test('START-6 record changes no byte of the backup', async () => {
       const { id } = await store(repository, 'shop', { a: Buffer.from('1') });
       const before = await Promise.all((await filesOf(id)).map((file) => stored.read(file)));

@@ -10,7 +10,7 @@ import { Secret } from '../../src/model/secret.ts';
 import type { Encryption } from '../../src/repositories/codec/cipher.ts';
 import { openDirectoryRepository } from '../../src/repositories/directory/index.ts';
 import { createKeyFile } from '../../src/repositories/key-file.ts';
-import { manifestOf, US, verificationOf } from '../conformance/backups.ts';
+import { manifestOf, store, US, verificationOf } from '../conformance/backups.ts';
 import { has } from '../conformance/programs.ts';
 
 let root: string;
@@ -66,6 +66,20 @@ test('STORE-1 listing and checking need no key; reading does, and tells a wrong 
   const ours = await open(withKey('key'));
   expect(await ours.manifest(ID)).toEqual(manifest);
   expect((await ours.verifications(ID))[0]?.differences[0]?.name).toBe('public.secret_salaries');
+});
+
+test('STORE-1 what is recorded later is encrypted for those of the backup, also by who has no key, or not at all', async () => {
+  const keyless = await open();
+  await keyless.record(ID, verificationOf(false, '2026-11-21T04:00:00.000Z'));
+  expect(await (await open(withKey('key'))).verifications(ID)).toHaveLength(2);
+  const passphrase = async () => new Secret('correct horse battery');
+  const at = join(root, 'passphrase');
+  const locked = await openDirectoryRepository(at, { create: true, runner: US, encryption: { passphrase } });
+  await store(locked, 'shop', { a: Buffer.from('rows') }, { id: ID });
+  const without = await openDirectoryRepository(at, { create: false, runner: US });
+  const record = without.record(ID, verificationOf(false, '2026-11-21T04:00:00.000Z'));
+  await expect(record).rejects.toMatchObject({ code: 'wrong-key' });
+  expect((await Array.fromAsync(without.list()))[0]?.verification).toBeUndefined();
 });
 
 test.skipIf(!has('age') || !has('zstd') || !has('jq'))(

@@ -70,8 +70,10 @@ export class Cipher {
   }
 
   async #toWrite(recipients: readonly string[]): Promise<Keys> {
-    const passphrase = recipients.length > 0 ? undefined : await this.#passphrase();
-    return { recipients, identities: [], ...(passphrase === undefined ? {} : { passphrase }) };
+    if (recipients.length > 0) return { recipients, identities: [] };
+    const passphrase = await this.#passphrase();
+    if (passphrase !== undefined) return { recipients, identities: [], passphrase };
+    throw new StillpointError('wrong-key', 'It is encrypted with a passphrase, and none is given.');
   }
 
   #toRead(): Promise<Keys> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { StillpointError } from '../../model/errors.ts';
 import type { BackupId } from '../../model/id.ts';
 import type { BackupLine, Verification } from '../../model/manifest.ts';
-import { now } from '../../model/time.ts';
+import { type Instant, now } from '../../model/time.ts';
 import type { Cipher } from '../codec/cipher.ts';
 import { damaged, FORMAT, seal, unseal } from '../document.ts';
 import type { Damaged } from '../repository.ts';
@@ -58,8 +58,8 @@ export class Records {
   }
 
   async add(whole: Whole, verification: Verification): Promise<void> {
-    const stamp = verification.at.replaceAll(/[-:.]/g, '');
-    const file = `verification-${stamp}-${randomBytes(3).toString('hex')}.json`;
+    const newest = (await this.#disk.names(whole.path)).findLast(isRecord);
+    const file = recordName(verification.at, newest);
     const document = await storedVerification(whole.stored, verification, this.#cipher);
     await this.#disk.write(join(whole.path, file), [Buffer.from(seal(document))]);
   }
@@ -84,3 +84,14 @@ export class Records {
     }
   }
 }
+
+/** Sorts after `newest` even where the clock was set back: the last word on a backup must be the last that was said. */
+export function recordName(at: Instant, newest: string | undefined): string {
+  const [, date, time] = /^verification-(\d{8})T(\d{9})Z-/.exec(newest ?? '') ?? [];
+  const last = date && time ? Date.parse(`${dashed(date)}T${colons(time)}Z`) : Number.NEGATIVE_INFINITY;
+  const stamp = new Date(Math.max(Date.parse(at), last + 1)).toISOString().replaceAll(/[-:.]/g, '');
+  return `verification-${stamp}-${randomBytes(3).toString('hex')}.json`;
+}
+
+const dashed = (date: string): string => date.replace(/(....)(..)(..)/, '$1-$2-$3');
+const colons = (time: string): string => time.replace(/(..)(..)(..)(...)/, '$1:$2:$3.$4');
