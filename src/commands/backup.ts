@@ -5,6 +5,7 @@ import { inertSettings } from '../config/inert.ts';
 import { StillpointError } from '../model/errors.ts';
 import type { Emit } from '../model/events.ts';
 import { newId } from '../model/id.ts';
+import { afterwards } from './afterwards.ts';
 import { type Asked, askedFor } from './asked.ts';
 import type { Command } from './command.ts';
 import { alike } from './next.ts';
@@ -22,11 +23,17 @@ export const backup: Command = async (context, args, options) => {
   const repository = await context.openRepository(place, { create: true });
   const gathered = await unlessStopped(context.signal, gather(world, asked.request));
   const made = await runBackup(world, makePlan(gathered, newId()), gathered, repository, context.signal);
+  const { notes, verified, exit } = await afterwards(context, world, repository, made, asked.configured?.job);
+  const open = [...(repository.encrypted ? [] : ['not encrypted']), ...(verified ? [] : ['not verified yet'])].join(
+    ', ',
+  );
   return {
     answer: 'backup',
     body: made,
-    open: repository.encrypted ? 'Not verified yet.' : 'Not encrypted, not verified yet.',
-    next: `stillpoint verify ${made.id}${alike(context.environment, options)}`,
+    notes,
+    ...(open === '' ? {} : { open: `${open.charAt(0).toUpperCase()}${open.slice(1)}.` }),
+    next: `stillpoint ${verified ? 'show' : 'verify'} ${made.id}${alike(context.environment, options)}`,
+    exit,
   };
 };
 

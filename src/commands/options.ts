@@ -18,6 +18,8 @@ export interface Options {
   readonly run?: string;
   readonly grants: boolean;
   readonly all: boolean;
+  readonly keep?: string;
+  readonly off: boolean;
 }
 
 export type OptionName = keyof Options;
@@ -113,6 +115,12 @@ export const OPTIONS: Readonly<Record<OptionName, OptionSpec>> = {
     ...flag,
   },
   all: { flags: '--all', help: 'also what was skipped, and why', variable: 'STILLPOINT_ALL', ...flag },
+  keep: {
+    flags: '--keep <rules>',
+    help: "last=3,daily=7,weekly=4 ...; else the job's own",
+    variable: 'STILLPOINT_KEEP',
+  },
+  off: { flags: '--off', help: 'let it go again', variable: 'STILLPOINT_OFF', ...flag },
 };
 
 export const optionNames = Object.keys(OPTIONS) as readonly OptionName[];

@@ -19,7 +19,6 @@ const INERT: readonly Inert[] = [
     text: 'this version runs no hooks, and will not back up without what they were to do',
     refuse: true,
   },
-  { setting: 'keep', isSet: (job) => job.keep !== undefined, text: 'this version removes no backups: all are kept' },
   {
     setting: 'limits',
     isSet: (job) => job.limits !== undefined,
@@ -27,13 +26,8 @@ const INERT: readonly Inert[] = [
   },
   {
     setting: 'verify',
-    isSet: (job) => job.verify !== undefined,
-    text: 'this version verifies only when told to: stillpoint verify ID',
-  },
-  {
-    setting: 'copies',
-    isSet: (job) => (job.copies ?? []).length > 0,
-    text: 'this version copies to no other repository',
+    isSet: (job) => job.verify?.every !== undefined || job.verify?.queries !== undefined,
+    text: 'this version verifies after the backup or when told to, and runs no queries of yours: every and queries have no effect',
   },
 ];
 

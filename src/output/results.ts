@@ -1,7 +1,9 @@
 import type { Facts, Offer } from '../model/facts.ts';
 import type { BackupId } from '../model/id.ts';
+import type { Reason } from '../model/level.ts';
 import type { BackupLine, Damage, Manifest, Verification } from '../model/manifest.ts';
 import type { Plan } from '../model/plan.ts';
+import type { Instant } from '../model/time.ts';
 
 /** What each verb answers: the document that `-o json` prints and that the text is made from. */
 export interface Bodies {
@@ -15,6 +17,9 @@ export interface Bodies {
   readonly verify: Verified;
   readonly restore: Restored;
   readonly recover: Recovered;
+  readonly forget: Forgotten;
+  readonly pin: { readonly id: BackupId; readonly job: string; readonly pinned: boolean };
+  readonly copy: Copied;
   readonly init: Written;
   readonly 'config validate': ValidConfig;
   readonly 'config show': { readonly path: string; readonly config: unknown; readonly yaml: string };
@@ -120,6 +125,33 @@ export interface Recovered {
   readonly found: number;
   readonly removed: number;
   readonly failed: readonly { readonly code: string; readonly message: string; readonly next: string }[];
+}
+
+export interface Forgotten {
+  readonly repository: string;
+  /** Nothing was removed: this is what would be. */
+  readonly dryRun: boolean;
+  readonly backups: readonly {
+    readonly id: BackupId;
+    readonly job: string;
+    readonly at: Instant;
+    readonly keep: boolean;
+    /** Every reason to keep it, or the one to let it go. */
+    readonly reasons: readonly Reason[];
+    /** Why it is still there. */
+    readonly failure?: string;
+  }[];
+}
+
+export interface Copied {
+  readonly id: BackupId;
+  readonly job: string;
+  readonly from: string;
+  readonly to: string;
+  /** Bytes that had arrived before, and bytes that came now. */
+  readonly foundBytes: number;
+  readonly copiedBytes: number;
+  readonly millis: number;
 }
 
 export interface Written {

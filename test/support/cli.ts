@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -48,6 +48,8 @@ export async function stillpoint(
 /** A folder for one test. The server's unprivileged user must be able to pass through it. */
 export async function makeFolder(): Promise<AsyncDisposable & { readonly path: string; in(name: string): string }> {
   const path = await mkdtemp('/var/tmp/stillpoint-test-');
+  // mkdtemp makes it 0700; the server's unprivileged user must get through.
+  await chmod(path, 0o755);
   return {
     path,
     in: (name) => join(path, name),

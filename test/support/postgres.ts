@@ -1,4 +1,4 @@
-import { chmod, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { gather } from '../../src/backup/gather.ts';
 import { makePlan } from '../../src/backup/plan.ts';
 import { runBackup } from '../../src/backup/run.ts';
@@ -44,8 +44,6 @@ export async function makeBench(server: Embedded): Promise<Bench> {
       listener?.(event);
     },
   });
-  // The unprivileged server passes through on its way to its data.
-  await chmod(folder.path, 0o755);
   const repository = await openDirectoryRepository(folder.in('repository'), {
     create: true,
     runner: await thisRunner(),

@@ -2,6 +2,7 @@ import type { Look } from '../look.ts';
 import type { Answer, Bodies, Result } from '../results.ts';
 import { backupText } from './backup.ts';
 import { detectText } from './detect.ts';
+import { copyText, forgetText, pinText } from './keeping.ts';
 import { listText } from './list.ts';
 import { planText } from './plan.ts';
 import { grantsText, recipesText, recipeText, validConfigText, writtenText } from './settings.ts';
@@ -19,6 +20,9 @@ const TEXTS: { readonly [A in Answer]: (body: Bodies[A], look: Look) => readonly
   verify: verifyText,
   restore: restoreText,
   recover: recoverText,
+  forget: forgetText,
+  pin: pinText,
+  copy: copyText,
   init: writtenText,
   'config validate': validConfigText,
   'config show': ({ yaml }) => yaml.trimEnd().split('\n'),

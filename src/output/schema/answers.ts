@@ -64,6 +64,30 @@ export const answerSchemas = {
     removed: z.number(),
     failed: z.array(z.strictObject({ code: text, message: text, next: text })),
   }),
+  forget: z.strictObject({
+    repository: text,
+    dryRun: z.boolean(),
+    backups: z.array(
+      z.strictObject({
+        id,
+        job: text,
+        at: instant,
+        keep: z.boolean(),
+        reasons: z.array(reason),
+        failure: text.exactOptional(),
+      }),
+    ),
+  }),
+  pin: z.strictObject({ id, job: text, pinned: z.boolean() }),
+  copy: z.strictObject({
+    id,
+    job: text,
+    from: text,
+    to: text,
+    foundBytes: size,
+    copiedBytes: size,
+    millis,
+  }),
   init: z.strictObject({ path: text, key: text }),
   'config validate': z.strictObject({
     path: text,

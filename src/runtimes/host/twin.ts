@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { access, chown, mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { StillpointError } from '../../model/errors.ts';
 import type { RunId } from '../../model/id.ts';
 import type { Definition } from '../../model/manifest.ts';
@@ -23,6 +23,7 @@ export async function hostTwin(definition: Definition, run: RunId, parent: strin
   const programs = await findPrograms(definition);
   const owner = ownerFor(definition);
   await mkdir(parent, { recursive: true });
+  if (owner) await checkPassable(parent, owner);
   const base = await mkdtemp(join(parent, twinPrefix(run)));
   const root = join(base, 'data');
   const scratch = join(base, 'run');
@@ -71,6 +72,25 @@ export async function hostTwin(definition: Definition, run: RunId, parent: strin
       await rm(base, { recursive: true, force: true });
     },
   };
+}
+
+/** The server's user must get through every folder on the way; found out now, not after hours of unpacking. */
+async function checkPassable(folder: string, { uid, gid }: Owner): Promise<void> {
+  for (let at = resolve(folder); ; at = dirname(at)) {
+    const { uid: owner, gid: group, mode } = await stat(at);
+    const bit = owner === uid ? 0o100 : group === gid ? 0o010 : 0o001;
+    if ((mode & bit) === 0) {
+      throw new StillpointError(
+        'preflight',
+        `The restored server runs as user ${uid}, as its source did, and that user cannot pass through ${at}.`,
+        {
+          meaning: 'Nothing was restored. The backup was not touched.',
+          next: `chmod o+x ${at}   # or name another folder with STILLPOINT_SCRATCH`,
+        },
+      );
+    }
+    if (at === dirname(at)) return;
+  }
 }
 
 /** Only root can become another user; anybody else runs the twin as they are. */

@@ -56,6 +56,9 @@ describe('START-9: the command line', () => {
         init             write a commented stillpoint.yaml; never overwrites
         plan             every step with its statement and limit; holds nothing
         check            re-read every stored byte against its digests
+        forget           remove what the keep rules let go; -n shows what and why
+        pin              keep a backup whatever the rules say; --off lets it go
+        copy             the same bytes to a further repository
         config validate  find mistakes in stillpoint.yaml, with their lines
         config show      the configuration as it is understood, without secrets
         config schema    JSON Schema of stillpoint.yaml, for editors

@@ -177,7 +177,7 @@ jobs:
     const { shop } = data.jobs;
     if (!shop) throw new Error('the example has changed');
     const { warnings, refusals } = inertSettings(shop);
-    expect(warnings.map((it) => it.code)).toEqual(['keep-inert', 'limits-inert', 'verify-inert']);
+    expect(warnings.map((it) => it.code)).toEqual(['limits-inert', 'verify-inert']);
     expect(refusals.map((it) => it.code)).toEqual(['hooks-inert']);
     const plain = parseConfig(job(''), 'x');
     if (!plain.jobs.shop) throw new Error('the job has gone');
