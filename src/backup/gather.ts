@@ -1,9 +1,8 @@
+import { serverOf } from '../detect/recognise.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Recipe } from '../engines/recipe.ts';
 import { engineOfScheme } from '../engines/schemes.ts';
-import { StillpointError } from '../model/errors.ts';
 import type { Facts, Offer } from '../model/facts.ts';
-import { formatRef } from '../model/ref.ts';
 import type { Login } from '../model/secret.ts';
 import type { Instance } from '../runtimes/runtime.ts';
 import type { JobRequest, SourceRequest, World } from './world.ts';
@@ -45,15 +44,14 @@ export async function gatherInstance(
   const runtime = await world.runtime(
     ref.kind === 'url' ? 'host' : ref.kind.startsWith('k8s') ? 'kubernetes' : 'docker',
   );
-  const instance = await runtime.find(ref);
-  const engine = await engineFor(world, instance);
+  const { engine, instance } = await serverAt(world, await runtime.find(ref));
   const recipe = await world.recipe(engine.name);
   const login = await world.login(request, recipe, instance);
   return { request, engine, recipe, instance, login };
 }
 
-async function engineFor(world: World, instance: Instance): Promise<Engine> {
-  if (instance.ref.kind === 'url') return world.engine(engineOfScheme[instance.ref.scheme]);
-  for (const engine of await world.engines()) if (engine.recognise(instance.evidence)) return engine;
-  throw new StillpointError('not-found', `${formatRef(instance.ref)} runs no database that Stillpoint knows.`);
+/** A URL says what it speaks; a container holds what its evidence shows. */
+async function serverAt(world: World, instance: Instance): Promise<{ engine: Engine; instance: Instance }> {
+  if (instance.ref.kind !== 'url') return serverOf(instance, await world.engines());
+  return { engine: await world.engine(engineOfScheme[instance.ref.scheme]), instance };
 }

@@ -2,17 +2,28 @@ import type { Level, Reason } from './level.ts';
 
 /** What a runtime can see of an instance from outside, without logging in. */
 export interface Evidence {
-  readonly processes: readonly {
-    readonly pid: number;
-    readonly executable: string;
-    readonly argv: readonly string[];
-  }[];
+  readonly processes: readonly SeenProcess[];
   readonly ports: readonly number[];
   /** Files that were found: data directory markers such as `PG_VERSION`, with their text. */
   readonly markers: readonly { readonly path: string; readonly text: string }[];
   /** Names of environment variables, never their values. */
   readonly environment: readonly string[];
   readonly image?: string;
+  /** Set when nothing of it runs: how it says that. */
+  readonly stopped?: string;
+}
+
+/** A process as it is seen from outside; what this user may not see is absent. */
+export interface SeenProcess {
+  readonly pid: number;
+  readonly executable: string;
+  readonly argv: readonly string[];
+  readonly parent?: number;
+  /** Working directory, as the process sees it: for many servers the data directory. */
+  readonly folder?: string;
+  /** What it listens on. */
+  readonly ports?: readonly number[];
+  readonly sockets?: readonly string[];
 }
 
 /** What an engine makes of the evidence. */

@@ -10,9 +10,21 @@ export type Ref =
       readonly user?: string;
       readonly database?: string;
     }
-  | { readonly kind: 'docker'; readonly name: string; readonly database?: string }
+  | {
+      readonly kind: 'docker';
+      readonly name: string;
+      /** Which of several servers in it. */
+      readonly port?: number;
+      readonly database?: string;
+    }
   | { readonly kind: 'docker-label'; readonly label: string; readonly value: string; readonly database?: string }
-  | { readonly kind: 'compose'; readonly project: string; readonly service: string; readonly database?: string }
+  | {
+      readonly kind: 'compose';
+      readonly project: string;
+      readonly service: string;
+      readonly port?: number;
+      readonly database?: string;
+    }
   | {
       readonly kind: 'k8s-owner';
       readonly namespace: string;
@@ -58,21 +70,34 @@ export function parseRef(text: string): Ref {
     throw invalid(text, 'write docker:NAME, compose:PROJECT/SERVICE, k8s:NS/POD or postgres://host:5432');
   switch (kind) {
     case 'docker': {
-      if (!rest.startsWith('?')) return { kind: 'docker', name: rest, ...one };
+      if (!rest.startsWith('?')) {
+        const [name, port] = splitPort(text, rest);
+        return { kind: 'docker', name, ...port, ...one };
+      }
       const [label, ...value] = rest.slice(1).split('=');
       if (!label || value.length === 0) throw invalid(text, 'write docker:?LABEL=VALUE');
       return { kind: 'docker-label', label, value: value.join('='), ...one };
     }
     case 'compose': {
-      const [project, service, ...more] = rest.split('/');
+      const [names, port] = splitPort(text, rest);
+      const [project, service, ...more] = names.split('/');
       if (!project || !service || more.length > 0) throw invalid(text, 'write compose:PROJECT/SERVICE');
-      return { kind: 'compose', project, service, ...one };
+      return { kind: 'compose', project, service, ...port, ...one };
     }
     case 'k8s':
       return { ...parseK8s(text, rest), ...one };
     default:
       throw invalid(text, `'${kind}' is none of docker, compose, k8s, ${Object.keys(SCHEMES).join(', ')}`);
   }
+}
+
+/** `NAME:5433`: a container's name has no colon. */
+function splitPort(text: string, rest: string): [string, { port?: number }] {
+  const [name = '', port, ...more] = rest.split(':');
+  if (port === undefined) return [name, {}];
+  if (name === '' || more.length > 0 || !/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65_535)
+    throw invalid(text, 'after the container comes a port at most: docker:NAME:5433');
+  return [name, { port: Number(port) }];
 }
 
 function parseUrl(text: string, body: string): Ref {
@@ -110,17 +135,18 @@ function parseK8s(text: string, rest: string): Ref {
 /** The reference as a user would type it; `parseRef` reads it back unchanged. */
 export function formatRef(ref: Ref): string {
   const database = ref.database === undefined ? '' : `#${ref.database}`;
+  const port = 'port' in ref && ref.port !== undefined ? `:${ref.port}` : '';
   switch (ref.kind) {
     case 'url': {
       const user = ref.user === undefined ? '' : `${encodeURIComponent(ref.user)}@`;
       return `${ref.scheme}://${user}${ref.host.includes(':') ? `[${ref.host}]` : ref.host}:${ref.port}${database}`;
     }
     case 'docker':
-      return `docker:${ref.name}${database}`;
+      return `docker:${ref.name}${port}${database}`;
     case 'docker-label':
       return `docker:?${ref.label}=${ref.value}${database}`;
     case 'compose':
-      return `compose:${ref.project}/${ref.service}${database}`;
+      return `compose:${ref.project}/${ref.service}${port}${database}`;
     case 'k8s-owner':
       return `k8s:${ref.namespace}/${ref.owner}/${ref.name}${database}`;
     case 'k8s-pod':
@@ -146,7 +172,8 @@ export function nameOfRef(ref: Ref): string {
               : ref.kind === 'k8s-pod'
                 ? ref.pod
                 : ref.selector;
-  return `${text}${ref.database === undefined ? '' : `-${ref.database}`}`
+  const port = ref.kind !== 'url' && 'port' in ref && ref.port !== undefined ? `-${ref.port}` : '';
+  return `${text}${port}${ref.database === undefined ? '' : `-${ref.database}`}`
     .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
     .replaceAll(/^[-.]+|-+$/g, '');
 }

@@ -1,71 +1,89 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { SeenProcess } from '../model/facts.ts';
 
 /** Reads /proc. A process that ended or belongs to somebody else yields nothing: both are ordinary. */
-const text = async (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
+const text = async (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
+const link = async (path: string): Promise<string | undefined> => readlink(path).catch(() => undefined);
 
-export async function processOf(
-  pid: number,
-): Promise<{ pid: number; executable: string; argv: readonly string[] } | undefined> {
-  const executable = await readlink(`/proc/${pid}/exe`).catch(() => undefined);
-  const argv = await text(`/proc/${pid}/cmdline`);
-  if (executable === undefined || argv === undefined) return undefined;
-  return { pid, executable: executable.replace(/ \(deleted\)$/, ''), argv: argv.split('\0').filter((it) => it !== '') };
+/** All processes of this machine that are in our pid namespace: those of containers that have their own are not. */
+export async function ownPids(): Promise<readonly number[]> {
+  const ours = await link('/proc/self/ns/pid');
+  const pids = (await readdir('/proc')).filter((it) => /^\d+$/.test(it)).map(Number);
+  const spaces = await Promise.all(pids.map((pid) => link(`/proc/${pid}/ns/pid`)));
+  return pids.filter((_, at) => spaces[at] === ours);
 }
 
-/** The listening TCP sockets of the network namespace that the process is in: port and inode, see proc(5). */
-async function listening(pid: number | 'self'): Promise<readonly { readonly port: number; readonly inode: string }[]> {
-  const found: { port: number; inode: string }[] = [];
-  for (const table of ['tcp', 'tcp6']) {
-    for (const line of ((await text(`/proc/${pid}/net/${table}`)) ?? '').split('\n').slice(1)) {
-      const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
-      if (state === '0A') found.push({ port: Number.parseInt(local.split(':')[1] ?? '', 16), inode });
-    }
+/** What these processes of one network namespace are, and what the first of each family listens on. */
+export async function processesOf(pids: readonly number[]): Promise<readonly SeenProcess[]> {
+  const [first] = pids;
+  if (first === undefined) return [];
+  const seen = (await Promise.all(pids.map(processOf))).filter((it) => it !== undefined);
+  const listening = await listeningIn(first);
+  if (listening.size === 0) return seen;
+  return Promise.all(
+    seen.map(async (process) =>
+      isHead(process, seen) ? { ...process, ...(await heldBy(process.pid, listening)) } : process,
+    ),
+  );
+}
+
+/**
+ * Servers fork: the first of its family is the one whose parent runs another program, or works elsewhere: a second server
+ * that was left to process 1 may have the first one as its parent.
+ */
+export const isHead = (process: SeenProcess, all: readonly SeenProcess[]): boolean => {
+  const parent = all.find((it) => it.pid === process.parent);
+  return parent === undefined || programOf(parent) !== programOf(process) || parent.folder !== process.folder;
+};
+
+/** `postgres`, also for a process that retitled itself to `postgres: checkpointer`. */
+export const programOf = ({ executable }: SeenProcess): string => basename(executable).replace(/:.*$/, '');
+
+async function processOf(pid: number): Promise<SeenProcess | undefined> {
+  const [executable, argv, stat, folder] = await Promise.all([
+    link(`/proc/${pid}/exe`),
+    text(`/proc/${pid}/cmdline`),
+    text(`/proc/${pid}/stat`),
+    link(`/proc/${pid}/cwd`),
+  ]);
+  if (executable === undefined) return undefined;
+  // The parent is field 4 of proc(5) stat; the name before it, in brackets, may contain anything.
+  const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  return {
+    pid,
+    executable: executable.replace(/ \(deleted\)$/, ''),
+    argv: argv.split('\0').filter((it) => it !== ''),
+    parent,
+    ...(folder === undefined ? {} : { folder }),
+  };
+}
+
+type Listening = ReadonlyMap<string, { readonly port: number } | { readonly socket: string }>;
+
+/** What is listened on in the network namespace of that process, by inode; see proc(5). */
+async function listeningIn(pid: number): Promise<Listening> {
+  const [tcp, tcp6, unix] = await Promise.all(['tcp', 'tcp6', 'unix'].map((it) => text(`/proc/${pid}/net/${it}`)));
+  const found = new Map<string, { port: number } | { socket: string }>();
+  for (const line of `${tcp}${tcp6}`.split('\n')) {
+    const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+    if (state === '0A') found.set(inode, { port: Number.parseInt(local.split(':')[1] ?? '', 16) });
+  }
+  for (const line of (unix ?? '').split('\n')) {
+    // flags (00010000: it accepts connections) and type (0001: stream); the path is as its server wrote it
+    const [, , , flags, type, , inode = '', ...path] = line.trim().split(/ +/);
+    if (flags === '00010000' && type === '0001' && path[0]?.startsWith('/'))
+      found.set(inode, { socket: path.join(' ') });
   }
   return found;
 }
 
-export const listeningPorts = async (pid: number): Promise<readonly number[]> =>
-  [...new Set((await listening(pid)).map((it) => it.port))].sort((a, b) => a - b);
-
-/** The listening stream sockets with a path, in that network namespace; the path is as its server wrote it. */
-export async function listeningSockets(pid: number): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const line of ((await text(`/proc/${pid}/net/unix`)) ?? '').split('\n').slice(1)) {
-    // flags (00010000: it accepts connections) and type (0001: stream)
-    const [, , , flags, type, , , ...path] = line
-      .trim()
-      .split(' ')
-      .filter((it) => it !== '');
-    if (flags === '00010000' && type === '0001' && path[0]?.startsWith('/')) found.push(path.join(' '));
-  }
-  return [...new Set(found)];
-}
-
-/** Processes that listen on a TCP port of this network namespace, as far as we may see them. */
-export async function listeners(port: number): Promise<readonly number[]> {
-  const inodes = new Set(
-    (await listening('self')).filter((it) => it.port === port).map((it) => `socket:[${it.inode}]`),
-  );
-  if (inodes.size === 0) return [];
-  const found: number[] = [];
-  for (const entry of await readdir('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const descriptors = await readdir(`/proc/${entry}/fd`).catch(() => []);
-    for (const fd of descriptors) {
-      const target = await readlink(`/proc/${entry}/fd/${fd}`).catch(() => undefined);
-      if (target !== undefined && inodes.has(target)) {
-        found.push(Number(entry));
-        break;
-      }
-    }
-  }
-  return found.sort((a, b) => a - b);
-}
-
-/** State letter and start time in ticks since boot: fields 3 and 22 of proc(5) stat, counted after the name's bracket. */
-export async function processStat(pid: number): Promise<{ state: string; start: string } | undefined> {
-  const stat = await text(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0] ?? '', start: fields[19] ?? '' };
+async function heldBy(pid: number, listening: Listening): Promise<Pick<SeenProcess, 'ports' | 'sockets'>> {
+  const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => undefined);
+  if (!descriptors) return {};
+  const targets = await Promise.all(descriptors.map((fd) => link(`/proc/${pid}/fd/${fd}`)));
+  const held = targets.flatMap((it) => listening.get(/^socket:\[(\d+)\]$/.exec(it ?? '')?.[1] ?? '') ?? []);
+  const ports = held.flatMap((it) => ('port' in it ? it.port : []));
+  const sockets = held.flatMap((it) => ('socket' in it ? it.socket : []));
+  return { ports: [...new Set(ports)].sort((a, b) => a - b), sockets: [...new Set(sockets)] };
 }

@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import { StillpointError } from '../../model/errors.ts';
 import type { Engine } from '../engine.ts';
 import { byHand } from './by-hand.ts';
@@ -8,23 +7,14 @@ import { openDump } from './dump.ts';
 import { inspect } from './inspect.ts';
 import { leftovers } from './leftovers.ts';
 import { offers } from './offers.ts';
+import { recognise } from './recognise.ts';
 import { restore, restoreFiles } from './restore.ts';
 
 /** PostgreSQL 12 to 18. One file per idea: this one only names them. */
 export const postgresql: Engine = {
   name: 'postgresql',
   title: 'PostgreSQL',
-  recognise(evidence) {
-    const server = evidence.processes.find((it) => ['postgres', 'postmaster'].includes(basename(it.executable)));
-    if (!server) return undefined;
-    const at = server.argv.indexOf('-D');
-    const dataDirectory = at < 0 ? undefined : server.argv[at + 1];
-    return {
-      engine: 'postgresql',
-      ...(dataDirectory === undefined ? {} : { dataDirectory }),
-      because: [`process ${server.pid} runs ${server.executable}`],
-    };
-  },
+  recognise,
   inspect,
   offers,
   async capture(at, login, plan, run) {

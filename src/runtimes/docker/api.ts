@@ -6,6 +6,9 @@ export type Inspected = Docker.ContainerInspectInfo;
 /** The daemon that DOCKER_HOST names, else the one on this machine's socket. */
 export const connectDocker = (): Docker => new Docker();
 
+/** The machine of a daemon that is reached by network; undefined for one behind a socket of this machine. */
+export const machineOf = (docker: Docker): string | undefined => (docker.modem as { host?: string }).host;
+
 export const statusOf = (thrown: unknown): number | undefined =>
   thrown instanceof Error && 'statusCode' in thrown ? Number(thrown.statusCode) : undefined;
 

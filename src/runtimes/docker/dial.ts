@@ -3,7 +3,7 @@ import type Docker from 'dockerode';
 import { StillpointError } from '../../model/errors.ts';
 import { formatRef, type Ref } from '../../model/ref.ts';
 import { connectTo } from '../connect.ts';
-import type { Inspected } from './api.ts';
+import { type Inspected, machineOf } from './api.ts';
 import type { View } from './view.ts';
 
 /** An address of a container that is not on this machine's network drops packets instead of refusing them. */
@@ -57,14 +57,13 @@ export async function addressesOf(docker: Docker, container: Inspected, port: nu
     .map((host) => ({ host, port }));
   const gateways = networks.map((it) => it.Gateway).filter((it) => it !== '');
   const published = (container.NetworkSettings.Ports?.[`${port}/tcp`] ?? []).flatMap(({ HostIp, HostPort }) =>
-    publishedOn(HostIp, gateways).map((host) => ({ host, port: Number(HostPort) })),
+    publishedOn(HostIp, gateways, machineOf(docker)).map((host) => ({ host, port: Number(HostPort) })),
   );
   return [...own, ...published];
 }
 
 /** A port that is published on all addresses is there on this machine's, and from a container on the gateway's. */
-function publishedOn(address: string, gateways: readonly string[]): readonly string[] {
+function publishedOn(address: string, gateways: readonly string[], machine: string | undefined): readonly string[] {
   if (address !== '' && address !== '0.0.0.0' && address !== '::') return [address];
-  const remote = /^(?:tcp|https?):\/\/\[?([^\]/:]+)/.exec(process.env.DOCKER_HOST ?? '')?.[1];
-  return remote === undefined ? ['127.0.0.1', ...gateways] : [remote];
+  return machine === undefined ? ['127.0.0.1', ...gateways] : [machine];
 }

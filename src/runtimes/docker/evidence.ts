@@ -1,38 +1,40 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import type { Evidence } from '../../model/facts.ts';
-import { listeningPorts, processOf } from '../proc.ts';
-import type { Inspected } from './api.ts';
+import type { Evidence, SeenProcess } from '../../model/facts.ts';
+import { isText, MARKERS, markersIn } from '../markers.ts';
+import { isHead, processesOf } from '../proc.ts';
+import { type Inspected, statusOf } from './api.ts';
+import { entryOf } from './archive.ts';
 import type { View } from './view.ts';
-
-type Processes = Evidence['processes'];
 
 /** What can be seen of a container from outside: never by a program in it, which may not be there or may lie. */
 export async function evidenceOf(docker: Docker, container: Inspected, view: View | undefined): Promise<Evidence> {
-  const processes = container.State.Running ? await processesOf(docker, container, view) : [];
-  const ports = view ? await listeningPorts(view.pid) : [];
+  const { Running, Status } = container.State;
+  const processes = Running ? await processesIn(docker, container, view) : [];
+  const seenPorts = view ? processes.flatMap((it) => it.ports ?? []) : declaredPorts(container);
   return {
     processes,
-    ports: ports.length > 0 ? ports : declaredPorts(container),
-    markers: [],
+    ports: [...new Set(seenPorts)],
+    markers: Running ? await markersOf(processes, view) : await storedMarkers(docker, container),
     environment: (container.Config.Env ?? []).map((it) => it.split('=')[0] ?? ''),
     image: container.Config.Image,
+    ...(Running ? {} : { stopped: Status }),
   };
 }
 
-async function processesOf(docker: Docker, container: Inspected, view: View | undefined): Promise<Processes> {
-  if (view) {
-    const found = await Promise.all((await pidsOf(view.pid)).map(processOf));
-    const seen = found.filter((it) => it !== undefined);
-    if (seen.length > 0) return seen;
-  }
-  return topOf(docker, container.Id);
+async function processesIn(
+  docker: Docker,
+  container: Inspected,
+  view: View | undefined,
+): Promise<readonly SeenProcess[]> {
+  const seen = view ? await processesOf(await pidsOf(view.pid)) : [];
+  return seen.length > 0 ? seen : topOf(docker, container.Id);
 }
 
-/** All processes of the control group that the first one is in; those that were started by exec are no children of it. */
+/** All processes of the control group that the first one is in: one that was started by exec is no child of it. */
 async function pidsOf(pid: number): Promise<readonly number[]> {
-  const groups = (await readFile(`/proc/${pid}/cgroup`, 'utf8')).trimEnd().split('\n');
+  const groups = (await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')).trimEnd().split('\n');
   for (const line of groups) {
     const [, controllers = '', path = ''] = line.split(':');
     const folder = controllers === '' ? '/sys/fs/cgroup' : join('/sys/fs/cgroup', controllers.replace(/^name=/, ''));
@@ -44,17 +46,43 @@ async function pidsOf(pid: number): Promise<readonly number[]> {
 }
 
 /** As the daemon tells it, where this process may not look into others. The command is all there is of the executable. */
-async function topOf(docker: Docker, id: string): Promise<Processes> {
-  const { Titles, Processes } = (await docker.getContainer(id).top({ ps_args: '-eo pid,args' })) as {
-    Titles: string[];
-    Processes: string[][];
-  };
-  const at = Titles.indexOf('COMMAND');
-  return Processes.map((row) => {
-    const argv = (row[at] ?? '').split(' ').filter((it) => it !== '');
-    // A server that retitles its process writes `postgres: checkpointer`.
-    return { pid: Number(row[0]), executable: (argv[0] ?? '').replace(/:$/, ''), argv };
+async function topOf(docker: Docker, id: string): Promise<readonly SeenProcess[]> {
+  const listed = (await docker
+    .getContainer(id)
+    .top({ ps_args: '-eo pid,ppid,args' })
+    .catch((cause: unknown) => {
+      // It ended since it was listed.
+      if (statusOf(cause) === 404 || statusOf(cause) === 409) return { Processes: [] };
+      throw cause;
+    })) as { Processes: string[][] };
+  return listed.Processes.map(([pid, parent, command = '']) => {
+    const argv = command.split(' ').filter((it) => it !== '');
+    return { pid: Number(pid), parent: Number(parent), executable: argv[0] ?? '', argv };
   });
+}
+
+/** In the working directories of what runs: most servers work in their data directory. */
+async function markersOf(processes: readonly SeenProcess[], view: View | undefined): Promise<Evidence['markers']> {
+  if (!view) return [];
+  const heads = processes.filter((it) => isHead(it, processes));
+  const folders = new Set(heads.flatMap((it) => (it.folder === undefined || it.folder === '/' ? [] : it.folder)));
+  return (await Promise.all([...folders].map(async (it) => markersIn(await view.here(it), it)))).flat();
+}
+
+/** In the folders that a stopped container's definition names: its mounts, and those in its variables (PGDATA). */
+async function storedMarkers(docker: Docker, container: Inspected): Promise<Evidence['markers']> {
+  const named = (container.Config.Env ?? []).map((it) => it.slice(it.indexOf('=') + 1));
+  const mounted = container.Mounts.map((it) => it.Destination);
+  const folders = new Set([...mounted, ...named.filter((it) => /^\/[^:]+$/.test(it))]);
+  const found: { path: string; text: string }[] = [];
+  for (const folder of folders) {
+    for (const marker of MARKERS) {
+      const path = join(folder, marker);
+      const entry = await entryOf(docker, container.Id, path);
+      if (entry) found.push({ path, text: isText(marker) ? entry.bytes.toString('utf8').trim() : '' });
+    }
+  }
+  return found;
 }
 
 /** What image and command line name, where nothing better can be seen. */

@@ -6,6 +6,7 @@ import { connectDocker } from './api.ts';
 import { findContainer } from './find.ts';
 import { dockerInstance } from './instance.ts';
 import { leftoversIn } from './leftovers.ts';
+import { scanContainers } from './scan.ts';
 import { dockerTwin } from './twin.ts';
 
 /** Servers in containers of one Docker daemon. Connects when it is first asked something. */
@@ -15,7 +16,7 @@ export function dockerRuntime(docker: Docker = connectDocker()): Runtime {
     async find(ref: Ref): Promise<Instance> {
       return dockerInstance(docker, await findContainer(docker, ref), ref);
     },
-    async *scan() {},
+    scan: (signal) => scanContainers(docker, signal),
     twin: (definition, run) => dockerTwin(docker, definition, run),
     leftovers: (): AsyncIterable<Leftover> => leftoversIn(docker),
   };

@@ -3,9 +3,8 @@ import { basename } from 'node:path';
 import type Docker from 'dockerode';
 import { StillpointError } from '../../model/errors.ts';
 import { formatRef, type Ref } from '../../model/ref.ts';
-import { listeningSockets } from '../proc.ts';
 import type { Instance } from '../runtime.ts';
-import { type Inspected, statusOf } from './api.ts';
+import type { Inspected } from './api.ts';
 import { entryOf, exists } from './archive.ts';
 import { definitionOf } from './definition.ts';
 import { addressesOf, dialPort, dialSocket } from './dial.ts';
@@ -21,7 +20,7 @@ export async function dockerInstance(docker: Docker, container: Inspected, ref: 
   const id = container.Id;
   const view = await viewOf(container);
   const evidence = await evidenceOf(docker, container, view);
-  const sockets = view ? await listeningSockets(view.pid) : [];
+  const sockets = evidence.processes.flatMap((it) => it.sockets ?? []);
   const init = hasInit(container, evidence);
   let shell: Promise<boolean> | undefined;
   return {
@@ -68,9 +67,6 @@ async function ownerOf(
   if (entry) return { uid: entry.uid, gid: entry.gid };
   throw new StillpointError('not-found', `${path} does not exist in ${container.Name.slice(1)}.`);
 }
-
-/** A container that went away between two questions. */
-export const isGone = (cause: unknown): boolean => statusOf(cause) === 404;
 
 /** Programs that are made to be process 1, and shells, which take no notice of orphans either. */
 const INITS =

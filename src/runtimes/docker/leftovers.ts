@@ -2,7 +2,7 @@ import type Docker from 'dockerode';
 import { messageOf, StillpointError } from '../../model/errors.ts';
 import { isId } from '../../model/id.ts';
 import type { Leftover } from '../../model/leftover.ts';
-import { dockerError, statusOf } from './api.ts';
+import { dockerError, machineOf, statusOf } from './api.ts';
 import { nameOf } from './find.ts';
 import { RUN_LABEL } from './labels.ts';
 
@@ -43,8 +43,7 @@ async function answers(docker: Docker): Promise<boolean> {
     return true;
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : '';
-    if (process.env.DOCKER_HOST === undefined && ['ENOENT', 'ECONNREFUSED', 'EACCES'].includes(String(code)))
-      return false;
+    if (machineOf(docker) === undefined && ['ENOENT', 'ECONNREFUSED', 'EACCES'].includes(String(code))) return false;
     throw dockerError(cause, 'What dead runs left in Docker cannot be looked for');
   }
 }

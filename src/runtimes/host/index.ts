@@ -7,6 +7,7 @@ import { formatRef } from '../../model/ref.ts';
 import type { Runtime } from '../runtime.ts';
 import { hostInstance } from './instance.ts';
 import { endProcessesIn } from './leftovers.ts';
+import { scanHost } from './scan.ts';
 import { hostTwin } from './twin.ts';
 
 /** Servers on this machine or reached by URL. `scratch` is where twins get their folders. */
@@ -16,9 +17,7 @@ export const hostRuntime = (scratch: string): Runtime => ({
     if (ref.kind !== 'url') throw new StillpointError('not-found', `${formatRef(ref)} is not on the host.`);
     return hostInstance(ref);
   },
-  async *scan() {
-    // Filled by detection: until then only servers that are named by URL are found.
-  },
+  scan: scanHost,
   twin: (definition, run) => hostTwin(definition, run, scratch),
   async *leftovers(): AsyncGenerator<Leftover> {
     for (const entry of await readdir(scratch).catch(() => [])) {

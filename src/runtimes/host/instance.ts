@@ -1,24 +1,40 @@
 import { stat } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
 import { dirname } from 'node:path';
-import type { Evidence } from '../../model/facts.ts';
+import type { Evidence, SeenProcess } from '../../model/facts.ts';
 import type { Definition } from '../../model/manifest.ts';
 import type { Ref } from '../../model/ref.ts';
 import { connectTo } from '../connect.ts';
 import { volumesOf } from '../mounts.ts';
-import { listeners, processOf } from '../proc.ts';
+import { ownPids, processesOf } from '../proc.ts';
 import type { Instance } from '../runtime.ts';
 import { treeOf } from '../tree.ts';
 import { execOnHost } from './exec.ts';
 
+type UrlRef = Extract<Ref, { kind: 'url' }>;
+
 /** A server reached by URL: on this machine, or elsewhere (then without its files and programs). */
-export async function hostInstance(ref: Extract<Ref, { kind: 'url' }>): Promise<Instance> {
-  const processes = (await Promise.all((await listeners(ref.port)).map(processOf))).filter((it) => it !== undefined);
+export async function hostInstance(ref: UrlRef): Promise<Instance> {
+  return instanceOf(ref, isHere(ref.host) ? await processesAt(ref.port) : []);
+}
+
+/** Processes of this machine that listen there. */
+const processesAt = async (port: number): Promise<readonly SeenProcess[]> =>
+  (await processesOf(await ownPids())).filter((it) => it.ports?.includes(port));
+
+function isHere(host: string): boolean {
+  if (host === 'localhost') return true;
+  return Object.values(networkInterfaces()).some((them) => them?.some(({ address }) => address === host));
+}
+
+/** The server that these processes are. */
+export function instanceOf(ref: UrlRef, processes: readonly SeenProcess[]): Instance {
   const evidence: Evidence = { processes, ports: [ref.port], markers: [], environment: [] };
   return {
     ref,
     runtime: 'host',
     evidence,
-    endpoints: [{ port: ref.port }],
+    endpoints: [{ port: ref.port }, ...processes.flatMap((it) => it.sockets ?? []).map((socket) => ({ socket }))],
     dial: (to) =>
       'socket' in to ? connectTo({ path: to.socket }, ref) : connectTo({ host: ref.host, port: to.port }, ref),
     async definition(dataDirectory): Promise<Definition> {
