@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Reason } from '../../model/level.ts';
-import { CLUSTER_OBJECTS, DATABASE_OBJECTS } from './objects.ts';
+import { CLUSTER_OBJECTS, DATABASE_OBJECTS, PASSWORDS } from './objects.ts';
 import type { CutSequences } from './sequences.ts';
 import { quoteName, type Session } from './session.ts';
 
@@ -118,8 +118,11 @@ export async function* prints(
 export async function clusterPrints(session: Session, { kind: scope, database }: Scope): Promise<readonly Print[]> {
   const ofAnother = ({ kind, name }: Print): boolean =>
     (kind === 'database' && name !== database) ||
+    (kind === 'shared comment' && name.startsWith('database ') && name !== `database ${database}`) ||
     (kind === 'setting' && !name.startsWith(`${database}/`) && !name.startsWith('all/'));
-  return (await definitions(session, CLUSTER_OBJECTS, '')).filter(
+  const [may] = await session.query("SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT') AS passwords");
+  const queries = [...CLUSTER_OBJECTS, ...(may?.passwords === 't' ? [PASSWORDS] : [])];
+  return (await definitions(session, queries, '')).filter(
     (it) => !(scope === 'dump' && it.kind === 'prepared transaction') && !(database !== undefined && ofAnother(it)),
   );
 }

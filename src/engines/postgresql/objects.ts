@@ -12,7 +12,6 @@ const OWN = (catalog: string, oid: string): string =>
   `NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '${catalog}'::regclass AND d.objid = ${oid} AND d.deptype = 'e')`;
 
 export const CLUSTER_OBJECTS: readonly string[] = [
-  // The password's hash is compared, never stored in readable form; only a superuser may read it.
   `SELECT 'role' AS kind, r.rolname AS name, concat_ws(' ', CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolinherit THEN 'INHERIT' END,
      CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' END, CASE WHEN rolcanlogin THEN 'LOGIN' END,
      CASE WHEN rolreplication THEN 'REPLICATION' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' END, 'CONNECTION LIMIT ' || rolconnlimit,
@@ -25,8 +24,13 @@ export const CLUSTER_OBJECTS: readonly string[] = [
      'ctype', datctype, 'template', datistemplate, 'connections', datconnlimit, 'acl', ${OWNED_ACL('datacl', "'d'", 'datdba')}) AS definition FROM pg_database ORDER BY 2`,
   `SELECT 'tablespace' AS kind, spcname AS name, concat_ws(' ', 'owner', pg_get_userbyid(spcowner), 'acl', ${OWNED_ACL('spcacl', "'t'", 'spcowner')}, array_to_string(spcoptions, ',')) AS definition
      FROM pg_tablespace ORDER BY 2`,
+  `SELECT 'shared comment' AS kind, pg_describe_object(classoid, objoid, 0) AS name, description AS definition FROM pg_shdescription ORDER BY 2`,
   `SELECT 'prepared transaction' AS kind, gid AS name, database AS definition FROM pg_prepared_xacts ORDER BY 2`,
 ];
+
+/** Whether passwords are the same shows in a digest of what the server stores; only a superuser may read that. */
+export const PASSWORDS =
+  "SELECT 'password' AS kind, rolname AS name, md5(rolpassword) AS definition FROM pg_authid WHERE rolpassword IS NOT NULL ORDER BY 2";
 
 export const DATABASE_OBJECTS: readonly string[] = [
   `SELECT 'schema' AS kind, nspname AS name, concat_ws(' ', 'owner', pg_get_userbyid(nspowner), 'acl', ${OWNED_ACL('nspacl', "'n'", 'nspowner')}) AS definition
