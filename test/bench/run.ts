@@ -1,6 +1,6 @@
 /** `npm run bench copy|memory`: measures, prints, and keeps the result in its section of docs/bench.md. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { arch, availableParallelism, cpus, totalmem } from 'node:os';
+import { arch, availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { copy } from './copy.ts';
 import { memory } from './memory.ts';
 
@@ -26,8 +26,9 @@ if (bench === undefined) {
   process.stderr.write(`npm run bench ${Object.keys(BENCHES).join('|')}\n`);
   process.exit(2);
 }
+const [load = Number.NaN] = loadavg();
 const lines = await bench();
-const section = `## ${name}\n\n${new Date().toISOString().slice(0, 10)}, ${machine()}.\n\n${lines.join('\n')}\n`;
+const section = `## ${name}\n\n${new Date().toISOString().slice(0, 10)}, ${machine()}; load before it: ${load.toFixed(1)}.\n\n${lines.join('\n')}\n`;
 process.stdout.write(section);
 const [head = HEAD, ...sections] = (await page()).split(/^(?=## )/m);
 const others = sections.filter((other) => !other.startsWith(`## ${name}\n`)).map((other) => other.trimEnd());
