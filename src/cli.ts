@@ -71,6 +71,7 @@ function makeContext(options: Options, emit: Emit, signal: AbortSignal): Context
       const encryption = await encryptionOf(await config(), configured, environment);
       return openDirectoryRepository(path, { create, encryption, runner: await thisRunner() });
     },
+    mediumOf: async (path) => (await import('./repositories/directory/medium.ts')).mediumOf(path),
     environment,
     folder,
     signal,

@@ -16,6 +16,8 @@ export interface Context {
   /** Undefined: there is none, and none was named. */
   config(): Promise<Config | undefined>;
   openRepository(place: Place, how: { readonly create: boolean }): Promise<Repository>;
+  /** What a folder lies on: the disk, the file server. It need not be there yet. */
+  mediumOf(folder: string): Promise<string>;
   /** By engine name, or from a file. */
   recipe(nameOrPath: string): Promise<Recipe>;
   readonly engineNames: () => Promise<readonly string[]>;

@@ -4,6 +4,7 @@ import { formatDuration } from '../config/units.ts';
 import { writeYaml } from '../config/yaml.ts';
 import { StillpointError } from '../model/errors.ts';
 import type { Command, Context } from './command.ts';
+import { judgeJob } from './copies.ts';
 
 async function required(context: Context): Promise<Config> {
   const config = await context.config();
@@ -12,8 +13,15 @@ async function required(context: Context): Promise<Config> {
 }
 
 export const validate: Command = async (context) => {
-  const { path, data } = await required(context);
-  const jobs = Object.entries(data.jobs).map(([name, job]) => ({ name, sources: Object.keys(job.sources) }));
+  const config = await required(context);
+  const { path, data } = config;
+  const jobs = await Promise.all(
+    Object.entries(data.jobs).map(async ([name, job]) => ({
+      name,
+      sources: Object.keys(job.sources),
+      rule: await judgeJob(context, config, name),
+    })),
+  );
   const [first] = jobs;
   return {
     answer: 'config validate',

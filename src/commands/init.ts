@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { StillpointError } from '../model/errors.ts';
 import { nameOfRef, parseRef } from '../model/ref.ts';
-import type { Detected } from '../output/results.ts';
+import type { Detected } from '../output/detected.ts';
 import { createKeyFile } from '../repositories/key-file.ts';
 import type { Command } from './command.ts';
 import { detectAll } from './detect.ts';

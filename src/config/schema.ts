@@ -59,6 +59,8 @@ const source = z
 
 const repository = z.strictObject({
   directory: z.string().describe('A folder; relative to this file'),
+  offsite: z.boolean().optional().describe('Not in the building: for the 3-2-1 rule'),
+  medium: z.string().optional().describe('What fails as one with it, where the folder does not show it: a disk, a NAS'),
   encryption: z
     .strictObject({
       recipients: z

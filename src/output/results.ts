@@ -1,9 +1,9 @@
-import type { Facts, Offer } from '../model/facts.ts';
 import type { BackupId } from '../model/id.ts';
 import type { Reason } from '../model/level.ts';
 import type { BackupLine, Damage, Manifest, Verification } from '../model/manifest.ts';
 import type { Plan } from '../model/plan.ts';
 import type { Instant } from '../model/time.ts';
+import type { Detected } from './detected.ts';
 
 /** What each verb answers: the document that `-o json` prints and that the text is made from. */
 export interface Bodies {
@@ -55,31 +55,20 @@ export interface Result<A extends Answer = Answer> {
   readonly exit?: number;
 }
 
-export interface Detected {
-  readonly instances: readonly {
-    readonly ref: string;
-    readonly engine: string;
-    readonly title: string;
-    readonly version?: string;
-    readonly dataDirectory?: string;
-    readonly fileSystem?: string;
-    readonly facts?: Facts;
-    readonly offers: readonly Offer[];
-    /** Why it could not be asked. */
-    readonly problem?: { readonly code: string; readonly message: string; readonly next: string };
-  }[];
-  /** What was looked at and is not a database, when asked for. */
-  readonly skipped: readonly { readonly ref: string; readonly why: string }[];
-  readonly looked: number;
-  readonly millis: number;
-}
-
 export interface Listing {
   readonly repository: string;
   readonly encrypted: boolean;
   readonly backups: readonly BackupLine[];
   /** Backups whose manifest cannot be read. */
   readonly damaged: readonly { readonly where: string; readonly text: string }[];
+  /** Which of these backups further configured repositories hold too, or why one could not be asked. */
+  readonly elsewhere: readonly {
+    readonly repository: string;
+    readonly holds: readonly BackupId[];
+    readonly problem?: string;
+  }[];
+  /** The 3-2-1 rule for each configured job among them. */
+  readonly rules: readonly { readonly job: string; readonly met: boolean; readonly text: string }[];
 }
 
 export interface Shown {
@@ -163,7 +152,12 @@ export interface Written {
 export interface ValidConfig {
   readonly path: string;
   readonly repositories: readonly string[];
-  readonly jobs: readonly { readonly name: string; readonly sources: readonly string[] }[];
+  readonly jobs: readonly {
+    readonly name: string;
+    readonly sources: readonly string[];
+    /** The 3-2-1 rule, judged in words. */
+    readonly rule: { readonly met: boolean; readonly text: string };
+  }[];
 }
 
 export interface RecipeLine {

@@ -25,7 +25,7 @@ export async function restoreFiles(
       },
     );
   }
-  const open = await repository.open(manifest.id);
+  await using open = await repository.open(manifest.id);
   const wanted = manifest.sources.filter((it) => sources.length === 0 || sources.includes(it.name));
   const made: { source: string; folder: string }[] = [];
   for (const source of wanted) {

@@ -17,7 +17,7 @@ export async function verifyBackup(
   const start = performance.now();
   const manifest = await repository.manifest(id);
   await using _entry = await world.journal.begin({ run: newId(), command: 'verify', sources: [] });
-  const open = await repository.open(manifest.id);
+  await using open = await repository.open(manifest.id);
   const results: Result[] = [];
   for (const source of manifest.sources) {
     signal.throwIfAborted();

@@ -68,6 +68,12 @@ jobs:
     const second = await good('backup', 'nightly');
     expect(second.stdout).toContain(`Removed by the keep rules: ${kept?.id}.`);
     expect(await listed('local')).toHaveLength(1);
+    const list = (await good('list', '--from', 'local')).stdout.replaceAll(/\s+/g, ' ');
+    expect(list).toContain('Also in usb: all of them.');
+    expect(list).toMatch(/job nightly: 3-2-1 is not met: 3 copies \(the server, local, usb\).*Missing: .*one off-site/);
+    expect((await good('config', 'validate')).stdout.replaceAll(/\s+/g, ' ')).toMatch(
+      /job nightly: pg 3-2-1 is not met/,
+    );
     // The copies are another repository's: its backups stay until that one is told to forget.
     expect(await listed('usb')).toHaveLength(2);
   });

@@ -74,6 +74,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   'tar-stream': ['runtimes/', 'engines/postgresql/'],
   'age-encryption': ['repositories/'],
   dockerode: ['runtimes/docker/'],
+  mysql2: ['engines/mariadb/'],
 };
 
 /** The environment is read by cli.ts, but for what a library or a child reads of it by itself and must not be told otherwise. */

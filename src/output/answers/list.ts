@@ -1,5 +1,5 @@
 import type { BackupLine } from '../../model/manifest.ts';
-import { age, bytes, type Column, clip, millis, plural, table, titled, when, wrap } from '../format.ts';
+import { age, bytes, type Column, clip, listed, millis, plural, table, titled, when, wrap } from '../format.ts';
 import type { Look } from '../look.ts';
 import type { Listing } from '../results.ts';
 
@@ -37,7 +37,26 @@ export function listText(listing: Listing, look: Look): readonly string[] {
     );
   }
   if (backups.some((it) => it.pinned)) lines.push('* pinned: never removed by retention');
+  lines.push(...elsewhereText(listing, look));
   for (const one of damaged) lines.push(...wrap(look.paint.red(`DAMAGED ${one.where}: ${one.text}`), look.width, '  '));
+  return lines;
+}
+
+/** Where else each backup is: for each further repository the ones that it lacks, which are usually few. */
+function elsewhereText({ backups, elsewhere, rules }: Listing, look: Look): readonly string[] {
+  const lines = elsewhere.flatMap(({ repository, holds, problem }) => {
+    if (problem !== undefined)
+      return wrap(look.paint.red(`Also in ${repository}: not known: ${problem}`), look.width, '  ');
+    const missing = backups.filter((it) => !holds.includes(it.id)).map((it) => it.id);
+    const which =
+      missing.length === 0
+        ? 'all of them'
+        : holds.length === 0
+          ? 'none of them'
+          : `${holds.length}, not ${listed(missing)}`;
+    return wrap(`Also in ${repository}: ${which}.`, look.width, '  ');
+  });
+  for (const { job, text } of rules) lines.push(...wrap(`job ${job}: ${text}`, look.width, '  '));
   return lines;
 }
 

@@ -1,4 +1,5 @@
-import { listed, table } from '../format.ts';
+import { listed, table, wrap } from '../format.ts';
+import type { Look } from '../look.ts';
 import type { Bodies } from '../results.ts';
 
 /** What the verbs say that are about files of the user's: configuration and recipes. */
@@ -8,9 +9,15 @@ export const writtenText = ({ path, key }: Bodies['init']): readonly string[] =>
   `Wrote ${key}: keep a copy of it elsewhere. Without it no backup can be read.`,
 ];
 
-export const validConfigText = ({ path, jobs, repositories }: Bodies['config validate']): readonly string[] => [
+export const validConfigText = (
+  { path, jobs, repositories }: Bodies['config validate'],
+  look: Look,
+): readonly string[] => [
   `${path} is valid.`,
-  ...jobs.map((it) => `  job ${it.name}: ${listed(it.sources)}`),
+  ...jobs.flatMap((it) => [
+    `  job ${it.name}: ${listed(it.sources)}`,
+    ...wrap(`    ${it.rule.text}`, look.width, '      '),
+  ]),
   ...(repositories.length === 0 ? [] : [`  repositories: ${listed(repositories)}`]),
 ];
 

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import type { BackupLine } from '../../model/manifest.ts';
 import type { Answer, Bodies } from '../results.ts';
 import type { Agrees, Sure } from './agree.ts';
+import { detectedSchema } from './detected.ts';
 import { manifestSchema, verificationSchema } from './manifest.ts';
 import { id, instant, level, method, millis, reason, size, text } from './nouns.ts';
-import { factsSchema, planSchema } from './plan.ts';
+import { planSchema } from './plan.ts';
 
 const damaged = z.array(z.strictObject({ where: text, text }));
 
@@ -21,29 +22,19 @@ const backupLine = z.strictObject({
   pinned: z.literal(true).exactOptional(),
 }) satisfies z.ZodType<BackupLine>;
 
-const instance = z.strictObject({
-  ref: text,
-  engine: text,
-  title: text,
-  version: text.exactOptional(),
-  dataDirectory: text.exactOptional(),
-  fileSystem: text.exactOptional(),
-  facts: factsSchema.exactOptional(),
-  offers: z.array(z.strictObject({ method, possible: z.boolean(), level, reasons: z.array(reason) })),
-  problem: z.strictObject({ code: text, message: text, next: text }).exactOptional(),
-});
-
 /** The one document that each verb prints with `-o json`. */
 export const answerSchemas = {
-  detect: z.strictObject({
-    instances: z.array(instance),
-    skipped: z.array(z.strictObject({ ref: text, why: text })),
-    looked: z.number(),
-    millis,
-  }),
+  detect: detectedSchema,
   backup: manifestSchema,
   plan: planSchema,
-  list: z.strictObject({ repository: text, encrypted: z.boolean(), backups: z.array(backupLine), damaged }),
+  list: z.strictObject({
+    repository: text,
+    encrypted: z.boolean(),
+    backups: z.array(backupLine),
+    damaged,
+    elsewhere: z.array(z.strictObject({ repository: text, holds: z.array(id), problem: text.exactOptional() })),
+    rules: z.array(z.strictObject({ job: text, met: z.boolean(), text })),
+  }),
   show: z.strictObject({ repository: text, manifest: manifestSchema, verifications: z.array(verificationSchema) }),
   'show commands': z.strictObject({
     id,
@@ -92,7 +83,9 @@ export const answerSchemas = {
   'config validate': z.strictObject({
     path: text,
     repositories: z.array(text),
-    jobs: z.array(z.strictObject({ name: text, sources: z.array(text) })),
+    jobs: z.array(
+      z.strictObject({ name: text, sources: z.array(text), rule: z.strictObject({ met: z.boolean(), text }) }),
+    ),
   }),
   'config show': z.strictObject({ path: text, config: z.unknown(), yaml: text }),
   'config schema': z.looseObject({}),

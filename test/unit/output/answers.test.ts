@@ -77,6 +77,11 @@ describe('START-9: results as text', () => {
         encrypted: false,
         backups: [fresh, backupLine, { ...old, job: 'postgres-127.0.0.1-5432', sources }, bad],
         damaged: [{ where: 'backups/shop/20261101T020000Z-aaaaaaaa/manifest.json', text: 'it is empty' }],
+        elsewhere: [
+          { repository: 'usb', holds: ['9c1d02xf', '7f3k9q2m'] },
+          { repository: 'vault', holds: [], problem: 'There is no repository in /mnt/vault.' },
+        ],
+        rules: [{ job: 'shop', met: false, text: '3-2-1 is not met: 2 of 3 copies (the server, local).' }],
       }),
     ).toMatchInlineSnapshot(`
       "
@@ -91,13 +96,16 @@ describe('START-9: results as text', () => {
       5m2qa81c  2026-11-01 02:00  PostgreSQL +1  application  28 h ago  58 ms    1B
 
       4 backups, 2.4G, in /var/backups/stillpoint (not encrypted).
+      Also in usb: 2, not 5m2qa81c and 00000000.
+      Also in vault: not known: There is no repository in /mnt/vault.
+      job shop: 3-2-1 is not met: 2 of 3 copies (the server, local).
       DAMAGED backups/shop/20261101T020000Z-aaaaaaaa/manifest.json: it is empty
       "
     `);
   });
 
   test('list of nothing', () => {
-    const body = { repository: '/backups', encrypted: false, backups: [], damaged: [] };
+    const body = { repository: '/backups', encrypted: false, backups: [], damaged: [], elsewhere: [], rules: [] };
     expect(shown('list', body)).toBe('\nNo backups in /backups.\n');
   });
 
