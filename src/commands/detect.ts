@@ -51,7 +51,10 @@ export async function detectAll(
   const without = all.filter((it) => it.servers.length === 0).map((it) => it.instance);
   return {
     instances: instances.sort(byPlaceAndName),
-    skipped: without.map((it) => ({ ref: placeOf(it), why: whyNone(it) })).sort((a, b) => a.ref.localeCompare(b.ref)),
+    skipped: without
+      .filter(isTold)
+      .map((it) => ({ ref: placeOf(it), why: whyNone(it) }))
+      .sort((a, b) => a.ref.localeCompare(b.ref)),
     looked: {
       containers: containers.length,
       containersWithout: without.filter((it) => it.runtime === 'docker').length,
@@ -135,6 +138,9 @@ async function storageOf(instance: Instance, paths: readonly string[]): Promise<
   });
   return volumes.map(({ freeBytes: _, ...it }) => it);
 }
+
+/** A program that listens on sockets alone is part of the machine, more often than not. */
+const isTold = ({ runtime, evidence }: Instance): boolean => runtime !== 'host' || evidence.ports.length > 0;
 
 /** How to call what is no database. */
 function placeOf({ ref, evidence }: Instance): string {

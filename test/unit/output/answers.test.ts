@@ -241,54 +241,72 @@ describe('START-9: results as text', () => {
 
   test('detect', () => {
     const possible = { method: 'copy' as const, possible: true, level: 'application' as const, reasons: [] };
+    const volume = (kind: 'volume' | 'layer' | 'tmpfs', fileSystem: string, path = '/data') => ({
+      path,
+      fileSystem,
+      id: `${kind} ${fileSystem}`,
+      kind,
+    });
+    const seen = {
+      engine: 'postgresql',
+      title: 'PostgreSQL',
+      because: ['process 7 runs /usr/bin/postgres'],
+      offers: [],
+    };
     const text = shown('detect', {
       instances: [
         {
-          ref: 'postgres://127.0.0.1:5432',
-          engine: 'postgresql',
-          title: 'PostgreSQL',
+          ...seen,
+          ref: 'docker:shop-pg',
           facts,
-          fileSystem: 'ext4',
+          storage: [volume('volume', 'ext4'), volume('volume', 'xfs', '/wal')],
           offers: [
-            possible,
             {
               ...possible,
               method: 'snapshot',
               possible: false,
               reasons: [{ code: 'x', text: 'ext4 has no snapshots' }],
             },
+            possible,
+            { ...possible, method: 'dump', possible: false, reasons: [{ code: 'y', text: 'never said: not better' }] },
           ],
         },
         {
-          ref: 'postgres://127.0.0.1:5433',
-          engine: 'postgresql',
-          title: 'PostgreSQL',
-          offers: [],
+          ...seen,
+          ref: 'docker:old-wiki',
+          version: '15',
+          storage: [volume('layer', 'overlay')],
           problem: {
             code: 'login-refused',
-            message: 'The server refused the login of postgres.',
+            message: 'docker:old-wiki refused the login of postgres: password authentication failed.',
             next: 'Set STILLPOINT_USER and STILLPOINT_PASSWORD_FILE, or user and password in stillpoint.yaml.',
+          },
+        },
+        {
+          ...seen,
+          ref: 'docker:a-name-that-is-long',
+          storage: [volume('tmpfs', 'tmpfs')],
+          problem: {
+            code: 'stopped',
+            message: 'docker:a-name-that-is-long does not run (exited).',
+            next: 'Start it to back it up: docker start a-name-that-is-long',
           },
         },
       ],
       skipped: [],
-      looked: 143,
+      looked: { containers: 23, containersWithout: 20, programs: 12 },
+      unseen: [],
       millis: 812,
     });
-    expect(text).toMatchInlineSnapshot(`
-      "
-      SOURCE                     ENGINE           DATA  ON    METHOD  CONSISTENCY
-      postgres://127.0.0.1:5432  PostgreSQL 17.6  4.1G  ext4  copy    application
-      postgres://127.0.0.1:5433  PostgreSQL          ?  ?     -       cannot log in
-
-      postgres://127.0.0.1:5432: snapshot is not possible: ext4 has no snapshots.
-
-      postgres://127.0.0.1:5433: The server refused the login of postgres. Set
-        STILLPOINT_USER and STILLPOINT_PASSWORD_FILE, or user and password in
-        stillpoint.yaml.
-
-      2 database servers on this host, 143 processes looked at, 812 ms.
-      "
-    `);
+    expect(text).toMatchInlineSnapshot();
+    const none = { instances: [], skipped: [], unseen: [], millis: 90 };
+    expect(shown('detect', { ...none, looked: { containers: 0, containersWithout: 0, programs: 12 } })).toContain(
+      '0 databases on this host, 90 ms.',
+    );
+    const busybox = { ref: 'docker:idle', why: 'it runs busybox, no database server' };
+    const all = { ...none, skipped: [busybox], looked: { containers: 1, containersWithout: 1, programs: 12 } };
+    expect(shown('detect', all)).toContain(
+      'idle: it runs busybox, no database server\n\n0 databases in 1 container, 90 ms; 1 without one.',
+    );
   });
 });
