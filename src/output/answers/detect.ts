@@ -19,7 +19,7 @@ export function detectText(detected: Detected, look: Look): readonly string[] {
     ...unseen.map(({ where, why }) => [where, [`not looked at: ${why}`]] as const),
   ].filter(([, remarks]) => remarks.length > 0);
   return [
-    ...(instances.length === 0 ? [] : [...table(COLUMNS, instances.map(row)), '']),
+    ...(instances.length === 0 ? [] : [...tableOf(instances, look), '']),
     ...(said.length === 0 ? [] : [...hanging(said, look), '']),
     ...(skipped.length === 0
       ? []
@@ -32,6 +32,17 @@ export function detectText(detected: Detected, look: Look): readonly string[] {
         ]),
     counted(detected),
   ];
+}
+
+/** A reference is there to be copied: one that would make the table too wide stands whole on a line of its own. */
+function tableOf(instances: readonly Found[], look: Look): readonly string[] {
+  const rows = instances.map(row);
+  const [head = ''] = table(COLUMNS, rows);
+  const widest = Math.max(...rows.map(([ref = '']) => ref.length));
+  const most = widest - Math.max(0, head.length - look.width);
+  const fitting = rows.map(([ref = '', ...rest]) => [ref.length > most ? '' : ref, ...rest]);
+  const [title = '', ...lines] = table(COLUMNS, fitting);
+  return [title, ...lines.flatMap((line, at) => (fitting[at]?.[0] === '' ? [rows[at]?.[0] ?? '', line] : [line]))];
 }
 
 function row(found: Found): readonly string[] {
@@ -92,7 +103,7 @@ const sentence = (text: string): string => (/[.?]$/.test(text) ? text : `${text}
 
 /** Names in a column, what is said of each beside it; a long name has it below. */
 function hanging(items: readonly (readonly [string, readonly string[]])[], look: Look): readonly string[] {
-  const widest = Math.min(LONGEST_NAME, Math.max(...items.map(([name]) => name.length)));
+  const widest = Math.max(...items.map(([name]) => name.length).filter((it) => it <= LONGEST_NAME), 0);
   const indent = ' '.repeat(widest + 2);
   return items.flatMap(([name, said]) => {
     const [first = '', ...rest] = wrap(`${indent}${said.join(' ')}`, look.width, indent);

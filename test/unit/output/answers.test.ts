@@ -284,12 +284,12 @@ describe('START-9: results as text', () => {
         },
         {
           ...seen,
-          ref: 'docker:a-name-that-is-long',
+          ref: 'docker:a-name-that-is-very-long',
           storage: [volume('tmpfs', 'tmpfs')],
           problem: {
             code: 'stopped',
-            message: 'docker:a-name-that-is-long does not run (exited).',
-            next: 'Start it to back it up: docker start a-name-that-is-long',
+            message: 'docker:a-name-that-is-very-long does not run (exited).',
+            next: 'Start it to back it up: docker start a-name-that-is-very-long',
           },
         },
       ],
@@ -298,7 +298,28 @@ describe('START-9: results as text', () => {
       unseen: [],
       millis: 812,
     });
-    expect(text).toMatchInlineSnapshot();
+    expect(text).toMatchInlineSnapshot(`
+      "
+      SOURCE           ENGINE           DATA  ON          METHOD  CONSISTENCY
+      docker:shop-pg   PostgreSQL 17.6  4.1G  ext4        copy    application
+      docker:old-wiki  PostgreSQL 15       ?  container!  -       cannot log in
+      docker:a-name-that-is-very-long
+                       PostgreSQL          ?  memory!     -       stopped
+
+      shop-pg:  snapshot is not possible: ext4 has no snapshots. /wal is on another
+                volume (xfs).
+      old-wiki: refused the login of postgres: password authentication failed. Set
+                STILLPOINT_USER and STILLPOINT_PASSWORD_FILE, or user and password in
+                stillpoint.yaml. Its data is in the container's own layer: \`docker rm\`
+                deletes it.
+      a-name-that-is-very-long:
+                does not run (exited). Start it to back it up: docker start
+                a-name-that-is-very-long. Its data is in memory: when the container
+                stops it is gone.
+
+      3 databases in 23 containers, 812 ms; 20 without one (--all says why).
+      "
+    `);
     const none = { instances: [], skipped: [], unseen: [], millis: 90 };
     expect(shown('detect', { ...none, looked: { containers: 0, containersWithout: 0, programs: 12 } })).toContain(
       '0 databases on this host, 90 ms.',
