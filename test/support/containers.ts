@@ -13,9 +13,11 @@ import type { Method } from '../../src/model/facts.ts';
 import { newId } from '../../src/model/id.ts';
 import type { Manifest, Verification } from '../../src/model/manifest.ts';
 import { parseRef } from '../../src/model/ref.ts';
+import type { Login } from '../../src/model/secret.ts';
 import { openDirectoryRepository } from '../../src/repositories/directory/index.ts';
 import type { Repository } from '../../src/repositories/repository.ts';
 import { verifyBackup } from '../../src/restore/verify.ts';
+import type { Twin } from '../../src/runtimes/runtime.ts';
 import { type ImageName, image } from '../environment/images.ts';
 import { makeFolder } from './cli.ts';
 import { makeWorld } from './world.ts';
@@ -37,6 +39,8 @@ export interface Server extends AsyncDisposable {
   query<R extends pg.QueryResultRow = pg.QueryResultRow>(sql: string, database?: string): Promise<R[]>;
   /** Runs a program in the container as root; its output. */
   run(...argv: string[]): Promise<string>;
+  /** Numbers, on this machine, of the container's processes of this name. */
+  pids(name: string): Promise<readonly number[]>;
 }
 
 export async function startServer(options: Options = {}): Promise<Server> {
@@ -70,6 +74,12 @@ export async function startServer(options: Options = {}): Promise<Server> {
     async run(...argv) {
       return (await execa('docker', ['exec', '-u', 'root', started.getId(), ...argv])).stdout;
     },
+    async pids(name) {
+      const { stdout } = await execa('docker', ['top', started.getId(), '-eo', 'pid,comm']);
+      return stdout
+        .split('\n')
+        .flatMap((line) => (line.trim().endsWith(` ${name}`) ? [Number.parseInt(line, 10)] : []));
+    },
     async [Symbol.asyncDispose]() {
       await started.stop({ timeout: 0, remove: true, removeVolumes: true });
     },
@@ -84,9 +94,12 @@ export interface Bench extends AsyncDisposable {
   readonly path: (name: string) => string;
   backup(ref: string, options?: BackupOptions): Promise<Manifest>;
   verify(id: string): Promise<Verification>;
-  /** A session in a server that was restored into a throwaway container, for looking at it by hand. */
-  restored(manifest: Manifest, look: (query: Session['query']) => Promise<void>, database?: string): Promise<void>;
+  /** Restores into a throwaway container and lets somebody look at it by hand. */
+  restored(manifest: Manifest, look: (query: Query, at: Twin, login: Login) => Promise<void>): Promise<void>;
 }
+
+/** Values as the server prints them. */
+export type Query = (sql: string, database?: string) => ReturnType<Session['query']>;
 
 export interface BackupOptions {
   readonly method?: Method;
@@ -130,15 +143,18 @@ export async function makeBench(user = 'postgres'): Promise<Bench> {
       return runBackup(here, makePlan(gathered, newId()), gathered, through?.(repository) ?? repository, signal);
     },
     verify: (id) => verifyBackup(world, repository, id, never),
-    async restored(manifest, look, database = 'postgres') {
+    async restored(manifest, look) {
       const [source] = manifest.sources;
       if (!source) throw new Error('no source');
       const engine = await world.engine(source.engine);
       await using open = await repository.open(manifest.id);
       await using twin = await (await world.runtime(source.definition.runtime)).twin(source.definition, newId());
       const login = await engine.restore(source, open, twin);
-      await using session = await openSession(twin, login, 'test', database);
-      await look(session.query);
+      const query: Query = async (sql, database) => {
+        await using session = await openSession(twin, login, 'test', database);
+        return await session.query(sql);
+      };
+      await look(query, twin, login);
     },
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
@@ -151,4 +167,14 @@ export async function until(ask: () => Promise<boolean>, limit = 10_000): Promis
     if (performance.now() > end) throw new Error(`it did not become so within ${limit} ms: ${ask}`);
     await sleep(20);
   }
+}
+
+/** The same object, but for these members. */
+export function changed<T extends object>(of: T, members: Partial<T>): T {
+  return new Proxy(of, {
+    get(target, key) {
+      const value: unknown = Reflect.get(key in members ? members : target, key);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { asStillpointError, StillpointError } from '../../model/errors.ts';
+import { asStillpointError, messageOf, StillpointError } from '../../model/errors.ts';
 import type { RunId } from '../../model/id.ts';
 import type { Reason } from '../../model/level.ts';
 import type { Artifact } from '../../model/manifest.ts';
@@ -232,11 +232,26 @@ class Dump implements Capture {
     } catch (cause) {
       output.destroy();
       await process[Symbol.asyncDispose]();
-      throw cause;
+      signal.throwIfAborted();
+      throw (await this.#behindOther(reader, cause)) ?? cause;
     }
     await remember(this.#after, beside);
     this.#names[name] = database;
     tell('dumped', `database ${database} dumped`);
+  }
+
+  /** pg_dump queues behind whoever waits for our own locks: neither would ever get on, and only the other one counts. */
+  async #behindOther(reader: Session, cause: unknown): Promise<StillpointError | undefined> {
+    const [row] = await this.#parts.control.query(`
+      SELECT a.pid, a.usename, a.application_name, left(a.query, 80) AS query FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid
+      WHERE NOT l.granted AND l.mode = 'AccessExclusiveLock' AND ${reader.pid} = ANY (pg_blocking_pids(a.pid)) LIMIT 1`);
+    if (!row) return undefined;
+    const who = `session ${row.pid} (${row.usename}, ${row.application_name || 'no name'}: ${row.query})`;
+    return new StillpointError(
+      'source-changed',
+      `In database ${reader.database} ${who} waits for the locks of this backup, and pg_dump waited behind it: ${messageOf(cause)}`,
+      { meaning: 'No backup was made, so that the session can go on. Earlier backups are untouched.', cause },
+    );
   }
 }
 

@@ -199,7 +199,7 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
 
   const data = settings.data_directory;
   if (data === undefined)
-    block('privilege', `${login.user} may not see data_directory (pg_read_all_settings)`, 'copy', 'snapshot');
+    block('privilege', `${login.user} may not see data_directory (pg_read_all_settings)`, 'copy', 'snapshot', 'dump');
   else {
     const unreachable = await filesOutOfReach(at, session, data);
     if (unreachable) block('files-out-of-reach', unreachable, 'copy', 'snapshot');
