@@ -42,14 +42,17 @@ function recordOf(plan: SourcePlan, captured: Captured | undefined, window: Wind
     recipe,
     level,
     ...captured,
-    reasons: [...evidenceOf(name, window), ...captured.reasons, ...(window.reasons[name] ?? [])],
+    reasons: [...evidenceOf(name, window), ...plan.reasons, ...captured.reasons, ...(window.reasons[name] ?? [])],
   };
 }
 
 /** A claim carries its evidence. */
 function evidenceOf(name: string, window: Window): readonly Reason[] {
   const hold = window.held[name];
-  if (!hold) return [{ code: 'unheld', text: 'writes were not held' }];
+  if (!hold) {
+    const proven = window.reasons[name] === undefined;
+    return [{ code: 'unheld', text: `writes were not held${proven ? '; the cut is one point all the same' : ''}` }];
+  }
   const text = `held ${Math.round(hold.held.millis)} ms by ${hold.session}; ${hold.unbroken ? 'the transaction snapshot did not change' : 'the hold is not proven'}`;
   return [{ code: hold.unbroken ? 'held' : 'hold-unproven', text }];
 }
@@ -59,7 +62,8 @@ function coordinationOf(plan: Plan, window: Window): Manifest['coordination'] {
   const cuts = Object.values(window.cut);
   const skew = cuts.length === 0 ? 0 : Math.max(...cuts.map((it) => it.end)) - Math.min(...cuts.map((it) => it.start));
   if (plan.consistency === 'independent') return { claimed: plan.sources.length === 1, skew, reasons: [] };
-  const reasons = plan.hold.flatMap((name) => {
+  const names = plan.sources.map((it) => it.name);
+  const reasons = names.flatMap((name) => {
     const hold = window.held[name];
     if (hold?.unbroken) return [];
     return [...(hold?.reasons ?? []), ...(window.reasons[name] ?? [])].map((it) => ({
@@ -67,5 +71,9 @@ function coordinationOf(plan: Plan, window: Window): Manifest['coordination'] {
       text: `${name}: ${it.text}`,
     }));
   });
+  // One may go unheld; between two, an effect could be in one image and its cause in neither.
+  const unheld = names.filter((name) => !window.held[name]);
+  if (unheld.length > 1)
+    reasons.push({ code: 'several-unheld', text: `${unheld.join(', ')} were not held; only one source may go unheld` });
   return { claimed: reasons.length === 0, skew, reasons };
 }

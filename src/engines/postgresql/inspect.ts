@@ -100,12 +100,15 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
   const tablespaces = await session.query(
     "SELECT pg_tablespace_location(oid) AS path FROM pg_tablespace WHERE pg_tablespace_location(oid) <> ''",
   );
+  const wanted = at.ref.database === undefined ? databases : databases.filter((it) => it === at.ref.database);
   const counts: TableCount[] = [];
-  for (const database of databases) {
-    if (database === session.database) counts.push(await countTables(session));
-    else {
+  const closed: string[] = [];
+  for (const database of wanted) {
+    try {
       await using other = await openSession(at, login, APPLICATION, database);
       counts.push(await countTables(other));
+    } catch (cause) {
+      closed.push(messageOf(cause));
     }
   }
 
@@ -155,11 +158,28 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
   );
   if (denied.length > 0)
     block('privilege', `${login.user} may not call ${denied.map((row) => row.f).join(', ')}`, 'copy');
+  for (const why of closed) block('privilege', why.replace(/\.$/, ''), 'snapshot', 'copy', 'dump');
   for (const count of counts) {
     if (count.unreadable > 0) {
       block(
         'privilege',
         `${login.user} may not read ${count.unreadable} of ${count.tables} tables in database ${count.database} (${count.firstUnreadable} is one)`,
+        'copy',
+        'dump',
+      );
+    }
+    if (count.unreadableObjects > 0) {
+      block(
+        'privilege',
+        `${login.user} may not read ${count.unreadableObjects} large objects in database ${count.database}; GRANT SELECT ON LARGE OBJECT, or let a superuser set lo_compat_privileges = on for this role`,
+        'copy',
+        'dump',
+      );
+    }
+    if (count.filtered > 0) {
+      block(
+        'privilege',
+        `row security hides rows of ${count.filtered} tables in database ${count.database} from ${login.user}; ALTER ROLE ${login.user} BYPASSRLS`,
         'copy',
         'dump',
       );
