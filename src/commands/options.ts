@@ -15,6 +15,7 @@ export interface Options {
   readonly source?: string;
   readonly commands: boolean;
   readonly files?: string;
+  readonly as?: string;
   readonly run?: string;
   readonly grants: boolean;
   readonly all: boolean;
@@ -106,6 +107,11 @@ export const OPTIONS: Readonly<Record<OptionName, OptionSpec>> = {
     flags: '--files <folder>',
     help: 'put the files here; it must be empty; starts nothing',
     variable: 'STILLPOINT_FILES',
+  },
+  as: {
+    flags: '--as <prefix>',
+    help: 'new servers beside the old, named PREFIX and their names',
+    variable: 'STILLPOINT_AS',
   },
   run: { flags: '--run <id>', help: 'only what this run left', variable: 'STILLPOINT_RUN' },
   grants: {

@@ -71,11 +71,13 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'restore',
     args: '<id> [source...]',
-    help: 'bring a backup back: its files, into an empty folder',
+    help: 'bring a backup back: as new servers, or as files',
     screen: 1,
-    options: ['from', 'files'],
-    examples: ['stillpoint restore 7f3k9q2m --files /srv/restored'],
-    stopped: 'The folder holds part of the files: remove it. Nothing else was touched.',
+    options: ['from', 'as', 'files'],
+    examples: ['stillpoint restore 7f3k9q2m --as again-', 'stillpoint restore 7f3k9q2m --files /srv/restored'],
+    more: '--as makes containers from the stored definition, also after docker rm: same image and settings, storage of their own, no published port, quarantined. What exists is never replaced.',
+    stopped:
+      'What was being restored is gone or, with --files, in part in the folder: remove it. Nothing else was touched.',
     load: async () => (await import('./restore.ts')).restore,
   },
   {

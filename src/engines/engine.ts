@@ -32,6 +32,11 @@ export interface Engine {
   /** Fills the twin, starts it quarantined, recovers to exactly `source.position`, reads that position back. Throws `restore-failed` with the server's own words. */
   restore(source: SourceRecord, open: Open, into: Twin): Promise<Login>;
   /**
+   * Ends a restored server in order and leaves its files durable and quarantined, as its installation's own way to start
+   * expects them. After this the twin is only good for its files.
+   */
+  handOver(source: SourceRecord, from: Twin): Promise<void>;
+  /**
    * Pure: the lines that bring this source back with standard tools only, to be typed in an empty folder as the user who
    * will run the server. `decode` gives the command that writes an artifact's plain bytes to its standard output.
    */

@@ -107,7 +107,7 @@ export interface Verified {
 
 export interface Restored {
   readonly id: BackupId;
-  readonly restored: readonly { readonly source: string; readonly folder: string }[];
+  readonly restored: readonly { readonly source: string; readonly folder?: string; readonly ref?: string }[];
 }
 
 export interface Recovered {

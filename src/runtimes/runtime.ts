@@ -21,6 +21,12 @@ export interface Runtime {
    * Works when the source is gone. Dispose stops it and removes every byte, whatever it does.
    */
   twin(definition: Definition, run: RunId): Promise<Twin>;
+  /**
+   * A server of its own from a stored definition, also when the source is gone: `name`, stopped, with empty storage of its
+   * own and no published port. Absent where it cannot be had. Throws `target-not-empty` where the name or the storage
+   * exists. Dispose before `start` removes every byte.
+   */
+  successor?(definition: Definition, name: string, run: RunId): Promise<Successor>;
   /** Twins, frozen instances and helper pods that carry a run id. */
   leftovers(): AsyncIterable<Leftover>;
 }
@@ -65,6 +71,14 @@ export interface Target {
   readonly root: string;
   /** Extracts a tar below `root`, or below a folder of it; entries that lead out of it are refused. */
   write(tar: Readable, folder?: string): Promise<void>;
+}
+
+/** A server that was made anew and stays. */
+export interface Successor extends AsyncDisposable {
+  /** Fills its data directory. Once, before `start`. */
+  fill(tar: Readable): Promise<void>;
+  /** Starts it as its definition says. Returns its reference and what is not as it was. Once. */
+  start(): Promise<{ readonly ref: string; readonly notes: readonly string[] }>;
 }
 
 /** A stopped copy of a source, to restore into. */

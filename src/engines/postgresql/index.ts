@@ -4,6 +4,7 @@ import { byHand } from './by-hand.ts';
 import { compare } from './compare.ts';
 import { openCopy } from './copy.ts';
 import { openDump } from './dump.ts';
+import { handOver } from './hand-over.ts';
 import { inspect } from './inspect.ts';
 import { leftovers } from './leftovers.ts';
 import { offers } from './offers.ts';
@@ -27,6 +28,7 @@ export const postgresql: Engine = {
   },
   restoreFiles,
   restore,
+  handOver,
   byHand,
   compare,
   leftovers,

@@ -33,8 +33,10 @@ export function verifyText({ id, verification }: Verified, look: Look): readonly
 export function restoreText({ id, restored }: Restored): readonly string[] {
   return [
     '',
-    `Restored the files of ${id}; no server was started and none was touched.`,
-    ...restored.map((it) => `  ${it.source}  ${it.folder}`),
+    restored.some((it) => it.ref !== undefined)
+      ? `Restored ${id}: each server recovered to its point and runs, quarantined. No other was touched.`
+      : `Restored the files of ${id}; no server was started and none was touched.`,
+    ...restored.map((it) => `  ${it.source}  ${it.ref ?? it.folder ?? ''}`),
   ];
 }
 

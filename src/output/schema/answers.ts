@@ -49,7 +49,10 @@ export const answerSchemas = {
     millis,
   }),
   verify: z.strictObject({ id, job: text, verification: verificationSchema }),
-  restore: z.strictObject({ id, restored: z.array(z.strictObject({ source: text, folder: text })) }),
+  restore: z.strictObject({
+    id,
+    restored: z.array(z.strictObject({ source: text, folder: text.exactOptional(), ref: text.exactOptional() })),
+  }),
   recover: z.strictObject({
     found: z.number(),
     removed: z.number(),
