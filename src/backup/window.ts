@@ -95,10 +95,10 @@ class OpenWindow {
       const open = this.#captures.find((it) => it.plan.name === name);
       if (!open) throw new StillpointError('internal', `The plan holds ${name}, which is not among its sources.`);
       this.#emit({ event: 'holding', source: name, limit: holdLimit });
-      // From the request on: a lock that waits stops writers, too.
-      const since = startInterval();
       try {
-        this.#holds.push({ open, since, hold: await open.capture.hold() });
+        const hold = await open.capture.hold();
+        // From the request on: a lock that waits stops writers, too. Attempts that were given up let them go again.
+        this.#holds.push({ open, since: startInterval(hold.since), hold });
         this.#emit({ event: 'held', source: name, at: this.#at() });
       } catch (cause) {
         const error = asStillpointError(cause);

@@ -1,6 +1,7 @@
 import type { Reason } from '../model/level.ts';
 import type { SourceRecord } from '../model/manifest.ts';
 import type { Position } from '../model/position.ts';
+import type { Millis } from '../model/time.ts';
 import type { Put } from '../repositories/repository.ts';
 import type { Files } from '../runtimes/files.ts';
 
@@ -45,6 +46,8 @@ export type Captured = Pick<
 
 /** Writes are stopped. The server, or a guard beside it, ends this at the limit even when we are dead. */
 export interface Hold extends AsyncDisposable {
+  /** When the request that was granted was sent, on the monotonic clock: from then on writers may have waited. */
+  readonly since: Millis;
   /** The session died or the limit passed: what is cut after this is void. */
   readonly lost: AbortSignal;
   /** Makes every acknowledged commit durable. May be called again. */

@@ -16,10 +16,9 @@ export interface Interval {
 
 export const now = (): Instant => new Date().toISOString();
 
-/** A running stopwatch: call it to end the interval. */
-export function startInterval(): () => Interval {
-  const start = performance.now();
-  const from = now();
+/** A running stopwatch, begun now or at a moment of the monotonic clock: call it to end the interval. */
+export function startInterval(start: Millis = performance.now()): () => Interval {
+  const from = new Date(Date.now() - (performance.now() - start)).toISOString();
   return () => {
     const end = performance.now();
     return { from, to: now(), millis: end - start, start, end };

@@ -35,7 +35,7 @@ export async function* compare(
     const key = keyOf(print);
     const before = expected.get(key);
     expected.delete(key);
-    if ('rows' in print) {
+    if (print.kind === 'table' && 'rows' in print) {
       compared.tables++;
       compared.rows += print.rows;
     } else compared.objects++;

@@ -73,7 +73,7 @@ export async function holdTables(ready: ReadyHold, run: RunId): Promise<Hold> {
     const failed = results.find((it) => it.status === 'rejected');
     if (!failed) {
       void watch.stop();
-      return held(sessions, run, locks.flat().length);
+      return held(sessions, run, locks.flat().length, start);
     }
     await Promise.all(holders.map((holder) => letGo(holder, statements)));
     stalled += performance.now() - start;
@@ -104,7 +104,7 @@ async function letGo(holder: Session, statements: Readonly<Record<string, string
   if (!holder.lost.aborted) await holder.query(fill(statements.resume));
 }
 
-function held(sessions: HoldSessions, run: RunId, expected: number): Hold {
+function held(sessions: HoldSessions, run: RunId, expected: number, since: Millis): Hold {
   const { holders, control, statements, limit } = sessions;
   const timer = new AbortController();
   const expiry = setTimeout(
@@ -123,6 +123,7 @@ function held(sessions: HoldSessions, run: RunId, expected: number): Hold {
     return resumed;
   };
   return {
+    since,
     lost,
     async flush() {
       await control.query(fill(statements.flush, { run }));
