@@ -13,8 +13,10 @@ export interface Mount {
 
 /** What is mounted where, as the process sees it. */
 export async function mountsOf(pid: number | 'self'): Promise<readonly Mount[]> {
-  return (await readFile(`/proc/${pid}/mountinfo`, 'utf8')).trimEnd().split('\n').map(parseMount);
+  return parseMounts(await readFile(`/proc/${pid}/mountinfo`, 'utf8'));
 }
+
+export const parseMounts = (text: string): readonly Mount[] => text.trimEnd().split('\n').map(parseMount);
 
 /** The mount that holds the path: of those that contain it, the last with the longest point lies on top. */
 export const mountOf = (mounts: readonly Mount[], path: string): Mount =>

@@ -4,17 +4,26 @@ import { StillpointError } from '../../model/errors.ts';
 import type { Files } from '../files.ts';
 import { treeOf } from '../tree.ts';
 import type { Inspected } from './api.ts';
+import type { Inside } from './inside.ts';
+import type { Paths } from './self.ts';
 import type { View } from './view.ts';
 import { isSame, placeOf } from './volumes.ts';
 
-/** The files below a folder of the container, by the shortest way this process has. */
-export async function filesIn(container: Inspected, view: View | undefined, root: string): Promise<Files> {
-  const own = view && (await ownPath(container, view, root));
-  if (view && own !== undefined) return inView(view, root, treeOf(own));
+/** The files below a folder of the container, by the shortest way this process has: by path, else by programs in it. */
+export async function filesIn(
+  container: Inspected,
+  view: View | undefined,
+  inside: Inside | undefined,
+  paths: Paths,
+  root: string,
+): Promise<Files> {
+  const own = view ? await ownPath(container, view, root) : await mountedHere(container, inside, paths, root);
+  if (own !== undefined) return view ? inView(view, root, treeOf(own)) : treeOf(own);
+  if (inside) return inside.files(root);
   throw new StillpointError(
     'not-found',
-    `The files in ${root} of ${container.Name.slice(1)} cannot be read from here: this process may not look into the container.`,
-    { next: 'Run as root on the machine of the container.' },
+    `The files in ${root} of ${container.Name.slice(1)} cannot be read from here: this process may not look into the container, and its image has no shell.`,
+    { next: 'Run as root on the machine of the container (in a container: with --pid host).' },
   );
 }
 
@@ -24,12 +33,27 @@ async function ownPath(container: Inspected, view: View, root: string): Promise<
   const seen = join(view.root, real);
   const { hostPath } = placeOf(container, real);
   const path = hostPath !== undefined && (await isSame(seen, hostPath)) ? hostPath : seen;
-  const readable = await access(path, constants.R_OK | constants.X_OK).then(
+  return (await isReadable(path)) ? path : undefined;
+}
+
+/** A volume that is mounted into the container that we run in ourselves. Only there a path of the daemon's is known to be the same. */
+async function mountedHere(
+  container: Inspected,
+  inside: Inside | undefined,
+  paths: Paths,
+  root: string,
+): Promise<string | undefined> {
+  if (!paths.contained) return undefined;
+  const { hostPath } = placeOf(container, (await inside?.real(root)) ?? root);
+  const here = hostPath === undefined ? undefined : paths.toHere(hostPath);
+  return here !== undefined && (await isReadable(here)) ? here : undefined;
+}
+
+const isReadable = (path: string): Promise<boolean> =>
+  access(path, constants.R_OK | constants.X_OK).then(
     () => true,
     () => false,
   );
-  return readable ? path : undefined;
-}
 
 /** A link in the tree leads somewhere in the container, not on this machine. */
 const inView = (view: View, root: string, tree: Files): Files => ({

@@ -1,23 +1,23 @@
 import type Docker from 'dockerode';
-import type { Leftover } from '../../model/leftover.ts';
-import type { Ref } from '../../model/ref.ts';
-import type { Instance, Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { connectDocker } from './api.ts';
 import { findContainer } from './find.ts';
 import { dockerInstance } from './instance.ts';
 import { leftoversIn } from './leftovers.ts';
 import { scanContainers } from './scan.ts';
+import { daemonAt } from './self.ts';
+import { dockerSuccessor } from './successor.ts';
 import { dockerTwin } from './twin.ts';
 
 /** Servers in containers of one Docker daemon. Connects when it is first asked something. */
-export function dockerRuntime(docker: Docker = connectDocker()): Runtime {
+export function dockerRuntime(scratch: string, docker: Docker = connectDocker()): Runtime {
+  const daemon = daemonAt(docker, scratch);
   return {
     name: 'docker',
-    async find(ref: Ref): Promise<Instance> {
-      return dockerInstance(docker, await findContainer(docker, ref), ref);
-    },
-    scan: (signal) => scanContainers(docker, signal),
-    twin: (definition, run) => dockerTwin(docker, definition, run),
-    leftovers: (): AsyncIterable<Leftover> => leftoversIn(docker),
+    find: async (ref) => dockerInstance(daemon, await findContainer(docker, ref), ref),
+    scan: (signal) => scanContainers(daemon, signal),
+    twin: (definition, run) => dockerTwin(daemon, definition, run),
+    successor: (definition, name, run) => dockerSuccessor(daemon, definition, name, run),
+    leftovers: () => leftoversIn(docker),
   };
 }

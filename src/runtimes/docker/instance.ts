@@ -9,20 +9,26 @@ import { entryOf, exists } from './archive.ts';
 import { definitionOf } from './definition.ts';
 import { addressesOf, dialPort, dialSocket } from './dial.ts';
 import { evidenceOf } from './evidence.ts';
-import { execIn } from './exec.ts';
+import { execIn, type Place } from './exec.ts';
 import { filesIn } from './files.ts';
+import { Inside } from './inside.ts';
+import type { Daemon } from './self.ts';
 import { variableOf } from './variables.ts';
 import { type View, viewOf } from './view.ts';
 import { volumesIn } from './volumes.ts';
 
 /** A container as one server. What is costly is asked for when it is needed. */
-export async function dockerInstance(docker: Docker, container: Inspected, ref: Ref): Promise<Instance> {
-  const id = container.Id;
+export async function dockerInstance(daemon: Daemon, container: Inspected, ref: Ref): Promise<Instance> {
+  const { docker } = daemon;
   const view = await viewOf(container);
   const evidence = await evidenceOf(docker, container, view);
   const sockets = evidence.processes.flatMap((it) => it.sockets ?? []);
-  const init = hasInit(container, evidence);
-  let shell: Promise<boolean> | undefined;
+  const place = once(async (): Promise<Place> => {
+    const shell = await exists(docker, container.Id, '/bin/sh');
+    return { docker, id: container.Id, name: formatRef(ref), shell, init: hasInit(container, evidence) };
+  });
+  const inside = async (): Promise<Inside | undefined> =>
+    !view && container.State.Running && (await place()).shell ? new Inside(await place()) : undefined;
   return {
     ref,
     runtime: 'docker',
@@ -36,15 +42,25 @@ export async function dockerInstance(docker: Docker, container: Inspected, ref: 
       return dialPort(await addressesOf(docker, container, to.port), to.port, ref);
     },
     async definition(dataDirectory) {
-      return definitionOf(docker, container, dataDirectory, await ownerOf(docker, container, view, dataDirectory));
+      return definitionOf(
+        docker,
+        container,
+        dataDirectory,
+        await ownerOf(docker, container, view, await inside(), dataDirectory),
+      );
     },
-    volumes: (paths) => volumesIn(container, view, paths),
-    async exec(argv, how) {
-      shell ??= exists(docker, id, '/bin/sh');
-      return execIn({ docker, id, name: formatRef(ref), shell: await shell, init }, argv, how);
-    },
+    volumes: async (paths) => volumesIn(container, view, await inside(), paths),
+    exec: async (argv, how) => execIn(await place(), argv, how),
     variable: (name) => variableOf(docker, container, name),
-    files: (root) => filesIn(container, view, root),
+    files: async (root) => filesIn(container, view, await inside(), await daemon.paths(), root),
+  };
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
   };
 }
 
@@ -57,12 +73,14 @@ async function ownerOf(
   docker: Docker,
   container: Inspected,
   view: View | undefined,
+  inside: Inside | undefined,
   path: string,
 ): Promise<{ readonly uid: number; readonly gid: number }> {
   if (view) {
     const { uid, gid } = await stat(await view.here(path));
     return { uid, gid };
   }
+  if (inside) return inside.owner(path);
   const entry = await entryOf(docker, container.Id, path);
   if (entry) return { uid: entry.uid, gid: entry.gid };
   throw new StillpointError('not-found', `${path} does not exist in ${container.Name.slice(1)}.`);

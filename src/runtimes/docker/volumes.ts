@@ -3,18 +3,25 @@ import { join } from 'node:path';
 import type { Volume } from '../../model/storage.ts';
 import { contains, type Mount, mountOf, mountsOf, volumesOf } from '../mounts.ts';
 import type { Inspected } from './api.ts';
+import type { Inside } from './inside.ts';
 import type { View } from './view.ts';
 
-/** Where paths of a container really lie. Without a view of its files: as far as its definition tells. */
+/** Where paths of a container really lie. Of one that cannot be looked into: as far as its definition tells. */
 export async function volumesIn(
   container: Inspected,
   view: View | undefined,
+  inside: Inside | undefined,
   paths: readonly string[],
 ): Promise<readonly Volume[]> {
-  const mounts = view ? await mountsOf(view.pid) : undefined;
+  if (paths.length === 0) return [];
+  const mounts = view ? await mountsOf(view.pid) : await inside?.mounts();
+  const reals = await Promise.all(paths.map(async (it) => (await (view ?? inside)?.real(it)) ?? it));
+  const free = view
+    ? await Promise.all(reals.map((it) => freeBytes(join(view.root, it))))
+    : await inside?.freeBytes(reals);
   return Promise.all(
-    paths.map(async (path) => {
-      const real = view ? await view.real(path) : path;
+    paths.map(async (path, at) => {
+      const real = reals[at] ?? path;
       const found = placeOf(container, real);
       const mount = mounts ? mountOf(mounts, real) : undefined;
       const kind = mount?.type === 'tmpfs' ? 'tmpfs' : found.kind;
@@ -32,7 +39,7 @@ export async function volumesIn(
         fileSystem: mount?.type ?? (kind === 'layer' ? container.Driver : '?'),
         id: idOf(found, mount, container),
         kind,
-        freeBytes: view ? await freeBytes(join(view.root, real)) : Number.NaN,
+        freeBytes: free?.[at] ?? 0,
       };
     }),
   );
