@@ -1,3 +1,4 @@
+import { dirname, relative } from 'node:path';
 import type Docker from 'dockerode';
 import { StillpointError } from '../../model/errors.ts';
 import type { RunId } from '../../model/id.ts';
@@ -35,10 +36,10 @@ export async function dockerSuccessor(
     return {
       async fill(tar) {
         const { uid, gid, dataDirectory } = source;
-        // From the root of all, so that the folder itself, which may be the mount point, gets its owner, too.
-        await container.putArchive(retar(tar, dataDirectory.slice(1), { uid, gid }) as NodeJS.ReadableStream, {
-          path: '/',
-        });
+        // From above the mount, so that the mount point gets its owner, too, and no folder above it.
+        const above = dirname(mountOf(source));
+        const below = relative(above, dataDirectory);
+        await container.putArchive(retar(tar, below, { uid, gid }) as NodeJS.ReadableStream, { path: above });
       },
       async start() {
         try {
