@@ -94,7 +94,7 @@ function needsOf({ facts, login }: GatheredSource, offer: Offer): readonly Need[
 function stepsOf(sources: readonly SourcePlan[], held: readonly string[], holdLimit: Millis): readonly Step[] {
   return (['prepare', 'window', 'finish'] as const).flatMap((phase) =>
     sources.flatMap((source) =>
-      (STEPS[source.method] ?? [])
+      (STEPS[source.engine]?.[source.method] ?? [])
         .filter((it) => it.phase === phase && (!it.holds || held.includes(source.name)))
         .map((it) => {
           const statement = it.statement === undefined ? undefined : source.statements[it.statement];

@@ -26,7 +26,9 @@ const HOLD: readonly StepTemplate[] = [
 ];
 const RESUME: StepTemplate = { phase: 'window', what: 'let writes go', statement: 'resume', holds: true };
 
-export const STEPS: Readonly<Partial<Record<Method, readonly StepTemplate[]>>> = {
+type Steps = Readonly<Partial<Record<Method, readonly StepTemplate[]>>>;
+
+const POSTGRESQL: Steps = {
   copy: [
     {
       phase: 'prepare',
@@ -70,3 +72,47 @@ export const STEPS: Readonly<Partial<Record<Method, readonly StepTemplate[]>>> =
     { phase: 'finish', what: 'fingerprint every table, sequence, role and definition as they were at the point' },
   ],
 };
+
+const MARIADB_HOLD: readonly StepTemplate[] = [
+  { phase: 'window', what: 'limit how long the server lets this hold last', statement: 'guardHold', holds: true },
+  {
+    phase: 'window',
+    what: 'hold writes',
+    statement: 'hold',
+    blocks: 'COMMIT, writes to tables without transactions and changes of definitions wait; reads do not',
+    holds: true,
+  },
+  { phase: 'window', what: 'make acknowledged commits durable', statement: 'flush', holds: true },
+  { phase: 'window', what: 'read the position, which must not change' },
+  { phase: 'window', what: 'pin what is seen now, for the fingerprint', statement: 'openSnapshot' },
+];
+const DEFINITIONS: StepTemplate = { phase: 'prepare', what: 'read every definition, user and grant' };
+const MARIADB_END: readonly StepTemplate[] = [
+  { phase: 'finish', what: 'fingerprint every table, user and definition as they were at the point' },
+  { phase: 'finish', what: 'prove that no definition, user or grant was changed meanwhile' },
+];
+
+const MARIADB: Steps = {
+  snapshot: [
+    DEFINITIONS,
+    ...MARIADB_HOLD,
+    { phase: 'window', what: 'cut the storage' },
+    { phase: 'window', what: 'prove that nothing changed' },
+    RESUME,
+    { phase: 'finish', what: 'store the files of the cut' },
+    ...MARIADB_END,
+  ],
+  dump: [
+    DEFINITIONS,
+    { phase: 'prepare', what: "start the server's own mariadb-dump, which waits for a word" },
+    ...MARIADB_HOLD,
+    { phase: 'window', what: 'let mariadb-dump go and see its transaction open' },
+    { phase: 'window', what: 'prove that nothing changed' },
+    RESUME,
+    { phase: 'finish', what: 'store the dump, and compare its position with that of the point' },
+    { phase: 'finish', what: 'run mariadb-dump for users, roles, grants, foreign servers and functions of libraries' },
+    ...MARIADB_END,
+  ],
+};
+
+export const STEPS: Readonly<Record<string, Steps>> = { mariadb: MARIADB, postgresql: POSTGRESQL };

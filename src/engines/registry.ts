@@ -3,6 +3,7 @@ import type { Engine } from './engine.ts';
 
 /** Every engine, loaded on first use: a driver costs tens of milliseconds that `--version` must not pay. */
 const loaders: Readonly<Record<string, () => Promise<Engine>>> = {
+  mariadb: async () => (await import('./mariadb/index.ts')).mariadb,
   postgresql: async () => (await import('./postgresql/index.ts')).postgresql,
 };
 

@@ -71,7 +71,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   yaml: ['config/yaml.ts', 'engines/load.ts'],
   zod: ['config/', 'engines/recipe.ts', 'output/schema/'],
   pg: ['engines/postgresql/session.ts'],
-  'tar-stream': ['runtimes/', 'engines/postgresql/'],
+  'tar-stream': ['runtimes/', 'engines/mariadb/', 'engines/postgresql/'],
   'age-encryption': ['repositories/'],
   dockerode: ['runtimes/docker/'],
   mysql2: ['engines/mariadb/'],

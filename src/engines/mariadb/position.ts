@@ -1,0 +1,27 @@
+import type { Position as ModelPosition } from '../../model/position.ts';
+import type { Session } from './session.ts';
+
+/** Where the server stands: by its binary log, where it keeps one, and what it has applied of another server's. */
+export interface Place {
+  readonly gtid: string;
+  /** `binlog.000007:4711`; empty without a binary log. */
+  readonly binlog: string;
+  readonly applied: string;
+}
+
+export async function readPlace(session: Session): Promise<Place> {
+  const [status] = await session.query('SHOW MASTER STATUS');
+  const [row] = await session.query('SELECT @@gtid_binlog_pos AS gtid, @@gtid_slave_pos AS applied');
+  const binlog = status === undefined ? '' : `${status.File}:${status.Position}`;
+  return { gtid: row?.gtid ?? '', binlog, applied: row?.applied ?? '' };
+}
+
+export function placeText({ gtid, binlog, applied }: Place): string {
+  const own = binlog === '' ? 'no binary log' : `GTID ${gtid || 'none yet'} at ${binlog}`;
+  return applied === '' ? own : `${own}, applied ${applied}`;
+}
+
+export const asPosition = (what: string, place: Place): ModelPosition => ({
+  text: `${what}, ${placeText(place)}`,
+  values: { gtid: place.gtid, binlog: place.binlog, applied: place.applied },
+});

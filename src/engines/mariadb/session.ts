@@ -1,0 +1,146 @@
+import type { Duplex } from 'node:stream';
+import mysql from 'mysql2';
+import { messageOf, StillpointError } from '../../model/errors.ts';
+import { formatRef } from '../../model/ref.ts';
+import type { Login } from '../../model/secret.ts';
+import type { Instance } from '../../runtimes/runtime.ts';
+
+/** One server session. Dispose closes it; whatever it held ends with it. */
+export interface Session extends AsyncDisposable {
+  /** What it was dialed by. */
+  readonly endpoint: Instance['endpoints'][number];
+  /** The server's number for it: used once only while the server runs. */
+  readonly id: number;
+  /** `session 4711 of the server started 2026-11-21 02:00:00`: after a restart numbers begin anew. */
+  readonly name: string;
+  /** Aborts when the server or the network ended it. */
+  readonly lost: AbortSignal;
+  /** Runs SQL; the rows of the last statement, all values as text. Rejects with the server's error. */
+  query(sql: string): Promise<readonly Row[]>;
+}
+
+export type Row = Readonly<Record<string, string | null>>;
+
+const LOGIN_LIMIT = 5_000;
+
+/** How the server writes definitions and times depends on these. */
+const FIXED =
+  "SET SESSION sql_mode = '', time_zone = '+00:00', sql_quote_show_create = 1, max_statement_time = 0, group_concat_max_len = 1048576";
+const SELF = `
+SELECT CONNECTION_ID() AS id, FROM_UNIXTIME(UNIX_TIMESTAMP() - VARIABLE_VALUE, '%Y-%m-%d %H:%i:%s') AS started
+FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME'`;
+
+/** Opens a session, named after the run. Throws `unreachable` | `login-refused`. */
+export async function openSession(at: Instance, login: Login, application: string): Promise<Session> {
+  const { stream, endpoint } = await dialFirst(at);
+  const client = mysql.createConnection({
+    stream,
+    user: login.user,
+    ...(login.password === undefined ? {} : { password: login.password.reveal() }),
+    connectAttributes: { program_name: application },
+    connectTimeout: LOGIN_LIMIT,
+    charset: 'utf8mb4',
+    multipleStatements: true,
+    // Values stay the text that the server sent: a fingerprint must not pass through JavaScript numbers or dates.
+    typeCast: (field) => field.string(),
+  });
+  const ended = new AbortController();
+  client.on('error', (cause) => ended.abort(cause));
+  stream.once('close', () => ended.abort(new Error('the session ended')));
+  stream.once('end', () => ended.abort(new Error('the server ended the session')));
+  const query = (sql: string): Promise<readonly Row[]> =>
+    new Promise((resolve, reject) => {
+      client.query(sql, (cause, result, fields) => (cause ? reject(cause) : resolve(lastRows(result, fields))));
+    });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      client.connect((cause) => (cause ? reject(cause) : resolve()));
+    });
+    await query(FIXED);
+    const [self] = await query(SELF);
+    return {
+      endpoint,
+      id: Number(self?.id),
+      name: `session ${self?.id} of the server started ${self?.started}`,
+      lost: ended.signal,
+      query,
+      async [Symbol.asyncDispose]() {
+        // A session that waits for a lock would not read the farewell: closing the stream ends it at once.
+        client.destroy();
+        stream.destroy();
+      },
+    };
+  } catch (cause) {
+    stream.destroy();
+    throw loginError(cause, at, login);
+  }
+}
+
+/** Of several statements the driver gives a list of results and a list of their columns; of one, its own. */
+function lastRows(result: unknown, fields: unknown): readonly Row[] {
+  if (!Array.isArray(result)) return [];
+  const several = Array.isArray(fields) && fields.some((it) => it === undefined || Array.isArray(it));
+  if (!several) return result as Row[];
+  return ((result as unknown[]).findLast((it) => Array.isArray(it)) ?? []) as Row[];
+}
+
+async function dialFirst(at: Instance): Promise<{ stream: Duplex; endpoint: Instance['endpoints'][number] }> {
+  let last: unknown;
+  for (const endpoint of at.endpoints) {
+    try {
+      return { stream: await at.dial(endpoint), endpoint };
+    } catch (cause) {
+      last = cause;
+    }
+  }
+  if (last instanceof StillpointError) throw last;
+  throw new StillpointError('unreachable', `${formatRef(at.ref)} has no port or socket that this machine can reach.`, {
+    cause: last,
+  });
+}
+
+/** What the server answers a login that it does not like (manual: MariaDB error codes); 4151: the account is locked. */
+const REFUSED = new Set([1044, 1045, 1130, 1698, 4151]);
+
+function loginError(cause: unknown, at: Instance, login: Login): StillpointError {
+  const where = formatRef(at.ref);
+  const said = messageOf(cause);
+  if (REFUSED.has(errorOf(cause).errno)) {
+    const why =
+      login.password === undefined ? `it wants a password for ${login.user}, and none was given` : `it said: ${said}`;
+    return new StillpointError('login-refused', `${where} refused the login of ${login.user}: ${why}.`, { cause });
+  }
+  if (/plugin/i.test(said)) {
+    return new StillpointError(
+      'login-refused',
+      `${where} wants ${login.user} to log in by a way that Stillpoint does not know: ${said}.`,
+      { next: 'Name a user with mysql_native_password, or unix_socket where this process may use the socket.', cause },
+    );
+  }
+  return new StillpointError('unreachable', `${where}: the login did not succeed: ${said}.`, { cause });
+}
+
+/** The name and the number of a server's error; empty and 0 for any other. */
+export function errorOf(cause: unknown): { readonly code: string; readonly errno: number } {
+  if (!(cause instanceof Error)) return { code: '', errno: 0 };
+  return { code: 'code' in cause ? String(cause.code) : '', errno: 'errno' in cause ? Number(cause.errno) : 0 };
+}
+
+/** Fills the named parameters of a recipe's statement. A parameter that is missing is a fault of the engine. */
+export function fill(statement: string | undefined, values: Readonly<Record<string, string | number>> = {}): string {
+  if (statement === undefined)
+    throw new StillpointError('recipe-invalid', 'The recipe has no statement for this step and version.');
+  return statement.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined)
+      throw new StillpointError(
+        'recipe-invalid',
+        `The recipe names a parameter {${name}} that this step does not have.`,
+      );
+    return typeof value === 'number' ? String(value) : quoteText(value);
+  });
+}
+
+/** `` `shop`.`orders` `` */
+export const quoteName = (...parts: readonly string[]): string => parts.map((it) => mysql.escapeId(it, true)).join('.');
+export const quoteText = (text: string): string => mysql.escape(text);
