@@ -31,7 +31,7 @@ const env = { UV_THREADPOOL_SIZE: String(availableParallelism() + 4) };
 async function child(act: string, repository: string, source: string, key: string, more = {}): Promise<number> {
   const { stderr } = await execa(process.execPath, [CHILD, act, repository, source, key], {
     env: { ...env, ...more },
-    stdout: { file: '/dev/null' },
+    stdout: 'ignore',
   });
   return Number(stderr) / 1024;
 }

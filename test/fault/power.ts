@@ -27,6 +27,7 @@ export function watchChanges(after: (what: string) => void, forget?: 'files' | '
     }
     after(`open ${path}`);
     handle.writeFile = watched(`write ${path}`, handle.writeFile.bind(handle)) as typeof handle.writeFile;
+    handle.writev = watched(`write ${path}`, handle.writev.bind(handle)) as typeof handle.writev;
     handle.sync = watched(
       `sync ${path}`,
       forget === 'files' ? async () => {} : handle.sync.bind(handle),

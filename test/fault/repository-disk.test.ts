@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -9,6 +11,7 @@ import { newId } from '../../src/model/id.ts';
 import { openDirectoryRepository } from '../../src/repositories/directory/index.ts';
 import type { Repository } from '../../src/repositories/repository.ts';
 import { DEAD, manifestOf, store, US, verificationOf } from '../conformance/backups.ts';
+import { has } from '../conformance/programs.ts';
 import { fillUntil, isRoot, loopback, type Mount, tmpfs } from './mounts.ts';
 
 const MIB = 1024 * 1024;
@@ -82,6 +85,47 @@ describe.skipIf(!isRoot)('a full disk', () => {
       await store(repository, 'shop', { 'orders.dump': randomBytes(MIB) });
     });
   }
+});
+
+/** Tries one backup with a limit on the size of every file, in bytes: a process of its own, because limits stay. */
+const LIMITED = `
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+const [root, path, limit] = process.argv.slice(1);
+const { openDirectoryRepository } = await import(root + '/src/repositories/directory/index.ts');
+const { thisRunner } = await import(root + '/src/hold/runner.ts');
+const repository = await openDirectoryRepository(path, { create: false, runner: await thisRunner() });
+await using backup = await repository.begin('shop', '7f3k9q2m');
+const { execFileSync } = await import('node:child_process');
+execFileSync('prlimit', ['--pid', String(process.pid), '--fsize=' + limit]);
+try {
+  await backup.put('orders.dump', Readable.from([randomBytes(9_000_000)]));
+  console.log('stored');
+} catch (error) {
+  console.log(JSON.stringify({ code: error.code, message: error.message }));
+}`;
+
+describe.skipIf(!has('prlimit'))('a file that may not grow', () => {
+  test('START-6 at any byte: the earlier backup whole, nothing left, and it says what the file system refuses', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'stillpoint-limit-'));
+    try {
+      const repository = await openDirectoryRepository(folder, { create: true, runner: US });
+      const { id } = await store(repository, 'shop', { a: Buffer.from('rows') });
+      const before = await readdir(folder, { recursive: true });
+      for (const limit of [0, 1, 4095, 1_048_577, 4_194_303, 4_194_700, 8_999_999]) {
+        const args = ['--input-type=module', '-e', LIMITED, process.cwd(), folder, String(limit)];
+        const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+        expect(JSON.parse(stdout)).toMatchObject({
+          code: 'repository-full',
+          message: expect.stringContaining('takes no file this large'),
+        });
+        expect(await readdir(folder, { recursive: true })).toEqual(before);
+        expect(await damagesOf(repository, id)).toEqual([]);
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
 });
 
 describe.skipIf(!isRoot)('a disk that cannot be written', () => {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 
 /**
  * The payload of an age file: a nonce, then 64 KiB chunks, each sealed with ChaCha20-Poly1305 under its number and
@@ -17,11 +17,13 @@ export async function* encryptPayload(fileKey: Uint8Array, plain: AsyncIterable<
   let number = 0;
   yield nonce;
   for await (const { chunks, last } of inChunks(plain, CHUNK)) {
-    const sealed = chunks.flatMap((chunk) => {
+    for (const chunk of chunks) {
       const cipher = createCipheriv(ALGORITHM, key, chunkNonce(number++, last), { authTagLength: TAG });
-      return [cipher.update(chunk), cipher.final(), cipher.getAuthTag()];
-    });
-    yield Buffer.concat(sealed);
+      // Stream ciphers keep nothing back, so final() gives no bytes; and gathering the pieces would cost a copy.
+      yield cipher.update(chunk);
+      cipher.final();
+      yield cipher.getAuthTag();
+    }
   }
 }
 
@@ -40,7 +42,7 @@ export async function* decryptPayload(
   }
 }
 
-function open(key: Buffer, nonce: Buffer, sealed: Buffer): Buffer {
+function open(key: KeyObject, nonce: Buffer, sealed: Buffer): Buffer {
   if (sealed.length < TAG) throw new Error('the encrypted data is cut short');
   const decipher = createDecipheriv(ALGORITHM, key, nonce, { authTagLength: TAG });
   decipher.setAuthTag(sealed.subarray(-TAG));
@@ -53,8 +55,8 @@ function open(key: Buffer, nonce: Buffer, sealed: Buffer): Buffer {
   return plain;
 }
 
-const payloadKey = (fileKey: Uint8Array, nonce: Buffer): Buffer =>
-  Buffer.from(hkdfSync('sha256', fileKey, nonce, 'payload', 32));
+const payloadKey = (fileKey: Uint8Array, nonce: Buffer): KeyObject =>
+  createSecretKey(Buffer.from(hkdfSync('sha256', fileKey, nonce, 'payload', 32)));
 
 /** Eleven bytes of number and one that marks the last chunk. */
 function chunkNonce(number: number, last: boolean): Buffer {

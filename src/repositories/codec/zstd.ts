@@ -15,21 +15,31 @@ const compressBlock = promisify(zstdCompress);
 const decompressFrame = promisify(zstdDecompress);
 
 /** Plain bytes to a zstd stream that `zstd -d` reads: independent frames, made side by side, written in order. */
-export const compress = (plain: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> =>
-  inOrder(blocks(plain), AT_ONCE, (block) =>
-    // Few large output chunks: each costs a round trip to the thread pool.
-    compressBlock(block, { chunkSize: 1024 * 1024, params: { [constants.ZSTD_c_checksumFlag]: 1 } }),
-  );
+export function compress(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  // Blocks are used again: fresh ones cost an eighth of the time in page faults and collecting garbage.
+  const used: Buffer[] = [];
+  return inOrder(blocks(plain, used), AT_ONCE, async ({ block, filled }) => {
+    // Most frames fit into one output chunk; each further one costs a round trip to the thread pool and a copy.
+    const options = { chunkSize: BLOCK / 2, params: { [constants.ZSTD_c_checksumFlag]: 1 } };
+    const frame = await compressBlock(block.subarray(0, filled), options);
+    used.push(block);
+    return frame;
+  });
+}
 
 /** A zstd stream that `compress` wrote to its plain bytes. Throws where it is anything else. */
 export const decompress = (stored: AsyncIterable<Buffer>): AsyncGenerator<Buffer> =>
   inOrder(splitFrames(stored, FRAME_LIMIT), AT_ONCE, (frame) =>
-    decompressFrame(frame, { chunkSize: 1024 * 1024, maxOutputLength: BLOCK }),
+    decompressFrame(frame, { chunkSize: BLOCK, maxOutputLength: BLOCK }),
   );
 
 /** At least one block, because an empty file is not a zstd stream. */
-async function* blocks(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  let block = Buffer.allocUnsafeSlow(BLOCK);
+async function* blocks(
+  plain: AsyncIterable<Uint8Array>,
+  used: Buffer[],
+): AsyncGenerator<{ readonly block: Buffer; readonly filled: number }> {
+  const next = () => used.pop() ?? Buffer.allocUnsafeSlow(BLOCK);
+  let block = next();
   let filled = 0;
   let count = 0;
   for await (const chunk of plain) {
@@ -39,11 +49,11 @@ async function* blocks(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer>
       taken += part.length;
       filled += part.length;
       if (filled < BLOCK) continue;
-      yield block;
+      yield { block, filled };
       count += 1;
-      block = Buffer.allocUnsafeSlow(BLOCK);
+      block = next();
       filled = 0;
     }
   }
-  if (filled > 0 || count === 0) yield block.subarray(0, filled);
+  if (filled > 0 || count === 0) yield { block, filled };
 }

@@ -12,6 +12,8 @@ const temporary = (path: string): string =>
 
 export const isPartial = (file: string): boolean => file.startsWith('.') && file.endsWith('.partial');
 
+const BATCH = 1024 * 1024;
+
 /** The files of one repository: what is written is durable when a call resolves, and a failure says what it means. */
 export class Disk {
   readonly root: string;
@@ -32,7 +34,7 @@ export class Disk {
     let written = partial;
     try {
       try {
-        for await (const chunk of chunks) await this.#attempt(path, () => handle.writeFile(chunk));
+        await this.#writeAll(path, handle, chunks);
         await this.#attempt(path, () => handle.sync());
       } finally {
         await this.#attempt(path, () => handle.close());
@@ -51,7 +53,7 @@ export class Disk {
   async append(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const handle = await this.#attempt(path, () => open(path, 'a', 0o600));
     try {
-      for await (const chunk of chunks) await this.#attempt(path, () => handle.writeFile(chunk));
+      await this.#writeAll(path, handle, chunks);
       await this.#attempt(path, () => handle.sync());
     } finally {
       await this.#attempt(path, () => handle.close());
@@ -122,6 +124,32 @@ export class Disk {
         await folder.close();
       }
     });
+  }
+
+  /** Small pieces are written together: each write waits its turn in the thread pool behind blocks being compressed. */
+  async #writeAll(
+    path: string,
+    handle: FileHandle,
+    chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  ): Promise<void> {
+    let pieces: Uint8Array[] = [];
+    let length = 0;
+    const flush = async () => {
+      const { bytesWritten } = await this.#attempt(path, () => handle.writev(pieces));
+      // A short write is that of a disk nearly full; the next one tells.
+      if (bytesWritten < length) {
+        const rest = Buffer.concat(pieces).subarray(bytesWritten);
+        await this.#attempt(path, () => handle.writeFile(rest));
+      }
+      pieces = [];
+      length = 0;
+    };
+    for await (const chunk of chunks) {
+      pieces.push(chunk);
+      length += chunk.length;
+      if (length >= BATCH) await flush();
+    }
+    if (length > 0) await flush();
   }
 
   async #reading<T>(path: string, read: () => Promise<T>): Promise<T | undefined> {
