@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { btrfs, canMount, type Disk } from '../environment/disks.ts';
@@ -6,6 +5,7 @@ import { type ImageName, images, tryImage } from '../environment/images.ts';
 import { makeFolder, stillpoint } from '../support/cli.ts';
 import { type Server, startServer } from '../support/containers.ts';
 import { startLedger } from '../support/ledger.ts';
+import { ask } from '../support/psql.ts';
 
 /** `npm run test:matrix` names all of them; one is enough every day. */
 const VERSIONS = (process.env.STILLPOINT_TEST_VERSIONS ?? '15').split(',');
@@ -82,7 +82,7 @@ for (const version of VERSIONS) {
           const restored = `${prefix}${server.name}`;
           try {
             await good('restore', 'latest', '--from', folder.in(method), '--as', prefix, '--yes');
-            const rows = await ask(docker, restored, 'SELECT count(*) FROM orders');
+            const rows = await ask(restored, 'shop', 'SELECT count(*) FROM orders');
             expect(rows).toBe('20000');
           } finally {
             await docker
@@ -94,24 +94,4 @@ for (const version of VERSIONS) {
       );
     },
   );
-}
-
-/** What psql in the container answers, once the server is up. */
-async function ask(docker: Docker, container: string, sql: string): Promise<string> {
-  for (let tries = 0; ; tries++) {
-    const exec = await docker
-      .getContainer(container)
-      .exec({
-        Cmd: ['psql', '-U', 'postgres', '-d', 'shop', '-Atc', sql],
-        AttachStdout: true,
-        AttachStderr: true,
-        Tty: true,
-      });
-    const stream = await exec.start({ Tty: true });
-    let said = '';
-    for await (const chunk of stream) said += String(chunk);
-    if ((await exec.inspect()).ExitCode === 0) return said.trim();
-    if (tries > 60) throw new Error(said);
-    await sleep(500);
-  }
 }
