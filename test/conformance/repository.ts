@@ -335,6 +335,10 @@ export function repositoryConformance(name: string, make: () => Promise<Reposito
         for (const file of await filesOf(id)) expect(await further.read(file)).toEqual(await stored.read(file));
         const again = await copyBackup(repository, target, id, never);
         expect(again).toEqual({ foundBytes: line?.storedBytes, copiedBytes: 0 });
+        // Verified since: what holds for these bytes here holds for them there.
+        await repository.record(id, verificationOf(false, '2026-11-20T04:00:00.000Z'));
+        await copyBackup(repository, target, id, never);
+        expect(await Array.fromAsync(target.list())).toEqual(await lines());
       });
 
       test('STORE-6 a copy that is cut is never listed, and goes on where it was', async () => {

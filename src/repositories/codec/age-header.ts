@@ -79,8 +79,15 @@ const WORK = 16;
 const LABEL = 'age-encryption.org/v1/scrypt';
 const derive = promisify<string, Buffer, number, ScryptOptions, Buffer>(scrypt);
 
-const passphraseKey = (passphrase: string, salt: Buffer, work: number): Promise<Buffer> =>
-  derive(passphrase, Buffer.concat([Buffer.from(LABEL), salt]), 32, { N: 2 ** work, r: 8, maxmem: 2 ** work * 2048 });
+let last: Promise<unknown> = Promise.resolve();
+
+/** One at a time: the memory of several at once would be more than all of the rest. */
+function passphraseKey(passphrase: string, salt: Buffer, work: number): Promise<Buffer> {
+  const options = { N: 2 ** work, r: 8, maxmem: 2 ** work * 2048 };
+  const key = last.then(() => derive(passphrase, Buffer.concat([Buffer.from(LABEL), salt]), 32, options));
+  last = key.catch(() => {});
+  return key;
+}
 
 // The library's own passphrases hold up the whole process for as long as they take, holds included; these do not.
 const passphraseRecipient = (passphrase: string, NewStanza: typeof Stanza): Recipient => ({

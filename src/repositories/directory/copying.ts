@@ -53,13 +53,16 @@ export async function take(
   await disk.makeFolder(job);
   await using _ = await lock(disk, job, { purpose: 'copy', id: backup.id, us });
   const total = backup.files.reduce((sum, file) => sum + file.storedBytes, 0);
-  if (await isThere(disk, final, backup)) return { foundBytes: total, copiedBytes: 0 };
+  if (await isThere(disk, final, backup)) {
+    await addRecords(disk, final, backup);
+    return { foundBytes: total, copiedBytes: 0 };
+  }
 
   await disk.makeFolder(staging);
   const arrivals = new Arrivals(disk, staging, backup, signal, progress);
   try {
     await arrivals.all(total);
-    for (const [name, text] of backup.records) await disk.write(join(staging, safeName(name)), [Buffer.from(text)]);
+    await addRecords(disk, staging, backup);
     await disk.write(join(staging, MANIFEST), [Buffer.from(backup.manifest)]);
     await disk.rename(staging, final);
   } catch (error) {
@@ -77,6 +80,14 @@ async function isThere(disk: Disk, final: string, backup: StoredBackup): Promise
     meaning: 'Nothing was copied. One of the two is not what was stored.',
     next: `stillpoint check ${backup.id}   # in both repositories`,
   });
+}
+
+/** Those that are not there yet: a backup may be verified after it was copied. */
+async function addRecords(disk: Disk, folder: string, { records }: StoredBackup): Promise<void> {
+  const there = new Set(await disk.names(folder));
+  for (const [name, text] of records) {
+    if (!there.has(name)) await disk.write(join(folder, safeName(name)), [Buffer.from(text)]);
+  }
 }
 
 /** The files of one copy, as they come in. */

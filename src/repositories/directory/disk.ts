@@ -117,9 +117,12 @@ export class Disk {
 
   async syncFolder(path: string): Promise<void> {
     await this.#attempt(path, async () => {
-      const folder: FileHandle = await open(path, 'r');
+      const folder = await open(path, 'r');
       try {
         await folder.sync();
+      } catch (error) {
+        // CIFS and some FUSE file systems cannot sync a folder; there a rename is as durable as they make it.
+        if (!['EINVAL', 'ENOTSUP'].includes(errnoOf(error))) throw error;
       } finally {
         await folder.close();
       }

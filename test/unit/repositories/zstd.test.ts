@@ -83,3 +83,16 @@ testWithZstd('START-6 the length of a frame is known only when its last block wa
   expect(frameLength(Buffer.concat([frame, frame]))).toBe(frame.length);
   expect(frameLength(frame.subarray(0, 7))).toBeUndefined();
 });
+
+test('START-6 a reader that stops early leaves no work behind, and its source is closed', async () => {
+  let closed = false;
+  const endless = (async function* () {
+    try {
+      for (;;) yield randomBytes(1_000_000);
+    } finally {
+      closed = true;
+    }
+  })();
+  for await (const _ of compress(endless)) break;
+  expect(closed).toBe(true);
+});
