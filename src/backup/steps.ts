@@ -93,15 +93,6 @@ const MARIADB_END: readonly StepTemplate[] = [
 ];
 
 const MARIADB: Steps = {
-  snapshot: [
-    DEFINITIONS,
-    ...MARIADB_HOLD,
-    { phase: 'window', what: 'cut the storage' },
-    { phase: 'window', what: 'prove that nothing changed' },
-    RESUME,
-    { phase: 'finish', what: 'store the files of the cut' },
-    ...MARIADB_END,
-  ],
   dump: [
     DEFINITIONS,
     { phase: 'prepare', what: "start the server's own mariadb-dump, which waits for a word" },

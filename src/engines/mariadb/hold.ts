@@ -70,7 +70,7 @@ async function whoIsInTheWay(control: Session): Promise<string> {
     SELECT p.id, p.user, p.db, ROUND(p.time_ms / 1000, 1) AS seconds, LEFT(p.info, 80) AS query
     FROM information_schema.PROCESSLIST p
     WHERE p.command IN ('Query', 'Execute') AND p.id <> CONNECTION_ID() AND p.info NOT LIKE 'BACKUP STAGE%'
-      AND p.info NOT REGEXP '^[(]*SELECT' AND p.state NOT LIKE 'Waiting for backup lock%' ORDER BY p.time_ms DESC LIMIT 1`);
+      AND p.info NOT REGEXP '^[(]*SELECT' AND p.state NOT LIKE 'Waiting for %' AND p.time_ms > 500 ORDER BY p.time_ms DESC LIMIT 1`);
   return row
     ? `session ${row.id} (${row.user}, database ${row.db ?? 'none'}) has been running for ${row.seconds} s: ${row.query}`
     : 'no statement runs that could be in the way, so a session holds LOCK TABLES … WRITE, or another backup is running';

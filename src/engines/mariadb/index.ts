@@ -8,7 +8,7 @@ import { inspect } from './inspect.ts';
 import { leftovers } from './leftovers.ts';
 import { offers } from './offers.ts';
 import { recognise } from './recognise.ts';
-import { restore, restoreFiles } from './restore.ts';
+import { dumpFiles, restoreDump } from './restore-dump.ts';
 
 /** MariaDB 10.5 to 11.8. One file per idea: this one only names them. */
 export const mariadb: Engine = {
@@ -21,8 +21,8 @@ export const mariadb: Engine = {
     if (plan.method === 'dump') return openDump(at, login, plan, run);
     throw new StillpointError('method-impossible', `The method ${plan.method} of MariaDB is not in this version yet.`);
   },
-  restoreFiles,
-  restore,
+  restoreFiles: dumpFiles,
+  restore: restoreDump,
   handOver,
   byHand,
   compare,

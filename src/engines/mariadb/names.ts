@@ -5,8 +5,6 @@ export const applicationName = (run: RunId): string => `stillpoint/${run}`;
 
 /** `orders.dump.sql`: every database, by mariadb-dump. */
 export const dumpName = (source: string): string => `${source}.dump.sql`;
-/** `orders.data.tar`: the files of a snapshot. */
-export const dataName = (source: string): string => `${source}.data.tar`;
 /** `orders.system.sql`: users, roles and grants, foreign servers, functions of libraries. */
 export const systemName = (source: string): string => `${source}.system.sql`;
 

@@ -1,11 +1,13 @@
 import type { Facts, Method, Offer } from '../../model/facts.ts';
-import type { StorageOffer } from '../../snapshots/snapshotter.ts';
+
+/** Methods of this version, best first. */
+const METHODS: readonly Method[] = ['dump'];
 
 /** Pure: what each method reaches, or what stands in its way. What only keeps writes from being held is said, too. */
-export function offers(facts: Facts, storage: StorageOffer): readonly Offer[] {
-  const unheld = facts.blockers.filter((it) => it.code === 'unholdable');
-  const offer = (method: Method, more: Offer['reasons'] = []): Offer => {
-    const impossible = [...facts.blockers.filter((it) => it.methods.includes(method)), ...more];
+export const offers = (facts: Facts): readonly Offer[] =>
+  METHODS.map((method) => {
+    const impossible = facts.blockers.filter((it) => it.methods.includes(method));
+    const unheld = facts.blockers.filter((it) => it.code === 'unholdable');
     const reasons = impossible.length > 0 ? impossible : unheld;
     return {
       method,
@@ -13,14 +15,4 @@ export function offers(facts: Facts, storage: StorageOffer): readonly Offer[] {
       level: 'application',
       reasons: reasons.map(({ code, text }) => ({ code, text })),
     };
-  };
-  return [offer('snapshot', uncuttable(storage)), offer('dump')];
-}
-
-/** Several cuts would be of several moments: then InnoDB's log and its files do not belong together. */
-function uncuttable(storage: StorageOffer): Offer['reasons'] {
-  if (storage.snapshotter !== undefined && storage.oneInstant) return [];
-  return storage.reasons.length > 0
-    ? storage.reasons
-    : [{ code: 'storage', text: 'the storage of this server cannot be cut at one instant' }];
-}
+  });

@@ -26,7 +26,7 @@ export const neededOptions = ({ settings }: SourceRecord): readonly string[] =>
   NEEDED.flatMap((name) => (settings[name] === undefined ? [] : [`--${name.replaceAll('_', '-')}=${settings[name]}`]));
 
 /** Nothing that a restored server would do by itself: no replica, no event, nobody to reach it but by its socket. */
-export const QUARANTINE: readonly string[] = ['--skip-slave-start', '--event-scheduler=OFF', '--skip-networking'];
+const QUARANTINE: readonly string[] = ['--skip-slave-start', '--event-scheduler=OFF', '--skip-networking'];
 
 /** Below the root, which is all that a twin can be given. */
 export const ACCOUNT_FILE = 'stillpoint.account.sql';
@@ -42,12 +42,6 @@ export function accountFile(): Readable {
   tar.entry({ name: ACCOUNT_FILE, mode: 0o600 }, ACCOUNT_SQL);
   tar.finalize();
   return tar as unknown as Readable;
-}
-
-/** Where the source's binary log lies among the files: recovery reads which prepared transactions were in it. */
-export function binlogOptions({ settings }: SourceRecord, root: string): readonly string[] {
-  const { log_bin: on, log_bin_basename: name = '', datadir = '' } = settings;
-  return on === 'ON' && name.startsWith(datadir) ? [`--log-bin=${root}/${name.slice(datadir.length)}`] : [];
 }
 
 export const socketOf = (into: Twin): string => `${into.scratch}/.s.mariadb`;
