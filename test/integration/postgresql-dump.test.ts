@@ -26,7 +26,7 @@ describe.skipIf(!postgres.ok)(title, () => {
       CREATE ROLE reader LOGIN BYPASSRLS PASSWORD '${PASSWORD}'; GRANT pg_read_all_data, pg_read_all_settings, pg_read_all_stats TO reader;
       ALTER ROLE reader SET lo_compat_privileges = on`);
     await server.query(
-      `CREATE TABLE large AS SELECT g AS id, repeat(md5(g::text), 8) AS text FROM generate_series(1, 150000) g;
+      `CREATE TABLE large AS SELECT g AS id, repeat(md5(g::text), 8) AS text FROM generate_series(1, 60000) g;
        CREATE TABLE small AS SELECT 1 AS id; CREATE FUNCTION what() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
       'big',
     );
@@ -59,7 +59,7 @@ describe.skipIf(!postgres.ok)(title, () => {
     expect(manifest.window?.held.pg?.unbroken).toBe(true);
     const verification = await bench.verify(manifest.id);
     expect(verification.differences).toEqual([]);
-    expect(verification.compared.rows).toBeGreaterThan(150_000);
+    expect(verification.compared.rows).toBeGreaterThan(60_000);
     await nothingLeft();
   });
 
@@ -115,7 +115,6 @@ describe.skipIf(!postgres.ok)(title, () => {
     });
     stop.abort();
     await writing;
-    expect((await bench.verify(manifest.id)).differences).toEqual([]);
     await bench.restored(manifest, async (query) => {
       const [cause] = await query('SELECT count(*) AS n, max(n) AS last FROM cause', 'shop');
       const [effect] = await query('SELECT count(*) AS n, max(n) AS last FROM effect', 'second');
@@ -140,35 +139,38 @@ describe.skipIf(!postgres.ok)(title, () => {
       expect((await reader.verify(manifest.id)).differences).toEqual([]);
     });
 
+    /** A server that is never quiet: a transaction ends right after every cut. */
+    const busy = (world: World): World =>
+      changed(world, {
+        async engine(name) {
+          const engine = await world.engine(name);
+          const capture: typeof engine.capture = async (...given) => {
+            const opened = await engine.capture(...given);
+            return changed(opened, {
+              async still() {
+                await server.query('INSERT INTO busy VALUES (now())', 'second');
+                return opened.still();
+              },
+            });
+          };
+          return changed(engine, { capture });
+        },
+        engines: async () => [await busy(world).engine('postgresql')],
+      });
+
     test('DOCK-5 a busy server is refused; with onOverrun: downgrade each database has a point of its own, and it is said; one database needs none of it', async () => {
       await server.query('CREATE TABLE busy (at timestamptz)', 'second');
-      const stop = new AbortController();
-      const writing = Promise.all(
-        [1, 2, 3, 4].map(async () => {
-          const client = new pg.Client(server.login('second'));
-          await client.connect();
-          while (!stop.signal.aborted) await client.query('INSERT INTO busy VALUES (now())');
-          await client.end();
-        }),
-      );
-      try {
-        await expect(reader.backup(ref, { method: 'dump' })).rejects.toMatchObject({
-          code: 'source-changed',
-          message: expect.stringMatching(/not held.*may not lock.*moved on/s),
-        });
-        const manifest = await reader.backup(ref, { method: 'dump', onOverrun: 'downgrade' });
-        const [source] = manifest.sources;
-        expect(source?.reasons.map((it) => it.text).join('\n')).toMatch(
-          /each database is dumped at a point of its own/,
-        );
-        expect((await reader.verify(manifest.id)).differences).toEqual([]);
-        const one = await reader.backup(`${ref}#second`, { method: 'dump' });
-        expect(one.sources[0]?.reasons.map((it) => it.code)).not.toContain('transactions-moved');
-        expect((await reader.verify(one.id)).differences).toEqual([]);
-      } finally {
-        stop.abort();
-        await writing;
-      }
+      await expect(reader.backup(ref, { method: 'dump', change: busy })).rejects.toMatchObject({
+        code: 'source-changed',
+        message: expect.stringMatching(/not held.*may not lock.*moved on/s),
+      });
+      const manifest = await reader.backup(ref, { method: 'dump', onOverrun: 'downgrade', change: busy });
+      const [source] = manifest.sources;
+      expect(source?.reasons.map((it) => it.text).join('\n')).toMatch(/each database is dumped at a point of its own/);
+      expect((await reader.verify(manifest.id)).differences).toEqual([]);
+      const one = await reader.backup(`${ref}#second`, { method: 'dump', change: busy });
+      expect(one.sources[0]?.reasons.map((it) => it.code)).toEqual(['unheld', 'unholdable']);
+      expect((await reader.verify(one.id)).differences).toEqual([]);
     });
   });
 
@@ -231,7 +233,6 @@ describe.skipIf(!postgres.ok)(title, () => {
     });
     expect(await truncated).toBeGreaterThan(ended);
     expect(await server.query('SELECT count(*)::int AS n FROM emptied', 'big')).toEqual([{ n: 0 }]);
-    expect((await bench.verify(manifest.id)).differences).toEqual([]);
     await bench.restored(manifest, async (query) => {
       expect(await query('SELECT count(*) AS n FROM emptied', 'big')).toEqual([{ n: '5000' }]);
     });

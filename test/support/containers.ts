@@ -94,7 +94,7 @@ export interface Bench extends AsyncDisposable {
   readonly path: (name: string) => string;
   backup(ref: string, options?: BackupOptions): Promise<Manifest>;
   verify(id: string): Promise<Verification>;
-  /** Restores into a throwaway container and lets somebody look at it by hand. */
+  /** Restores into a throwaway container, compares as verify does, and then lets somebody look at it by hand. */
   restored(manifest: Manifest, look: (query: Query, at: Twin, login: Login) => Promise<void>): Promise<void>;
 }
 
@@ -154,6 +154,8 @@ export async function makeBench(user = 'postgres'): Promise<Bench> {
         await using session = await openSession(twin, login, 'test', database);
         return await session.query(sql);
       };
+      const differences = await Array.fromAsync(engine.compare(twin, login, source, open));
+      if (differences.length > 0) throw new Error(`the restored server differs: ${JSON.stringify(differences)}`);
       await look(query, twin, login);
     },
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
@@ -174,7 +176,8 @@ export function changed<T extends object>(of: T, members: Partial<T>): T {
   return new Proxy(of, {
     get(target, key) {
       const value: unknown = Reflect.get(key in members ? members : target, key);
-      return typeof value === 'function' ? value.bind(target) : value;
+      // Not bind: `await using` takes no bound functions.
+      return typeof value === 'function' ? (...given: unknown[]) => value.apply(target, given) : value;
     },
   });
 }

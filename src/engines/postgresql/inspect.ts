@@ -96,7 +96,9 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
   const databases = (await session.query('SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname')).map(
     (row) => row.datname ?? '',
   );
-  const [size] = await session.query('SELECT sum(pg_database_size(oid)) AS bytes FROM pg_database');
+  const [size] = await session.query(
+    "SELECT sum(pg_database_size(oid)) AS bytes FROM pg_database WHERE has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')",
+  );
   const tablespaces = await session.query(
     "SELECT pg_tablespace_location(oid) AS path FROM pg_tablespace WHERE pg_tablespace_location(oid) <> ''",
   );
