@@ -52,6 +52,8 @@ describe('a run that is killed', () => {
       STILLPOINT_PASSWORD_FILE: server.passwordFile,
       STILLPOINT_STATE: folder.in('state'),
       STILLPOINT_SCRATCH: folder.in('scratch'),
+      // What other tests have in Docker at this moment is not this one's to recover.
+      DOCKER_HOST: 'unix:///nonexistent/docker.sock',
     };
     ledger = await startLedger(server.login('shop'));
     const whole = await backup();
