@@ -29,7 +29,11 @@ export async function gather(world: World, job: JobRequest): Promise<Gathered> {
 }
 
 export async function gatherSource(world: World, request: SourceRequest): Promise<GatheredSource> {
-  const reached = await gatherInstance(world, request);
+  return askSource(await gatherInstance(world, request));
+}
+
+/** What the server says of itself, and what can be done with it. */
+export async function askSource(reached: Omit<GatheredSource, 'facts' | 'offers'>): Promise<GatheredSource> {
   const facts = await reached.engine.inspect(reached.instance, reached.login);
   const offers = reached.engine.offers(facts, { oneInstant: false, reasons: [] });
   return { ...reached, facts, offers };
@@ -44,7 +48,15 @@ export async function gatherInstance(
   const runtime = await world.runtime(
     ref.kind === 'url' ? 'host' : ref.kind.startsWith('k8s') ? 'kubernetes' : 'docker',
   );
-  const { engine, instance } = await serverAt(world, await runtime.find(ref));
+  return reachServer(world, request, await serverAt(world, await runtime.find(ref)));
+}
+
+/** How to log in to a server that was found. */
+export async function reachServer(
+  world: World,
+  request: SourceRequest,
+  { engine, instance }: { readonly engine: Engine; readonly instance: Instance },
+): Promise<Omit<GatheredSource, 'facts' | 'offers'>> {
   const recipe = await world.recipe(engine.name);
   const login = await world.login(request, recipe, instance);
   return { request, engine, recipe, instance, login };

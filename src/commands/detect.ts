@@ -1,7 +1,8 @@
-import { gatherSource } from '../backup/gather.ts';
+import { askSource, reachServer } from '../backup/gather.ts';
 import type { SourceRequest, World } from '../backup/world.ts';
 import { outsideContainers } from '../detect/once.ts';
 import { type Server, serversIn, whyNone } from '../detect/recognise.ts';
+import type { Engine } from '../engines/engine.ts';
 import { engineOfScheme } from '../engines/schemes.ts';
 import { asStillpointError, StillpointError } from '../model/errors.ts';
 import type { Evidence } from '../model/facts.ts';
@@ -42,12 +43,15 @@ export async function detectAll(
   const containers = await scanned(world, 'docker', signal, unseen);
   const here = outsideContainers(await scanned(world, 'host', signal, unseen), containers);
   const all = [...containers, ...here].map((instance) => ({ instance, servers: serversIn(instance, engines) }));
-  const asking = bounded(
-    all.flatMap((it) => it.servers),
+  const looking = bounded(
+    all.filter((it) => it.servers.length > 0),
     AT_ONCE,
-    async (server) => ask(world, server, known),
+    async ({ instance }) => {
+      const servers = await lookCloser(world, instance, engines);
+      return Promise.all(servers.map((server) => ask(world, server, known)));
+    },
   );
-  const instances = await Array.fromAsync(asking);
+  const instances = (await Array.fromAsync(looking)).flat();
   const without = all.filter((it) => it.servers.length === 0).map((it) => it.instance);
   return {
     instances: instances.sort(byPlaceAndName),
@@ -63,6 +67,12 @@ export async function detectAll(
     unseen,
     millis: performance.now() - began,
   };
+}
+
+/** A scan looks at everything in little time; what is a database is worth a second look. */
+async function lookCloser(world: World, instance: Instance, engines: readonly Engine[]): Promise<readonly Server[]> {
+  if (instance.ref.kind === 'url') return serversIn(instance, engines);
+  return serversIn(await (await world.runtime(instance.runtime)).find(instance.ref), engines);
 }
 
 const byPlaceAndName = (a: Found, b: Found): number =>
@@ -105,7 +115,7 @@ async function ask(world: World, server: Server, known: readonly SourceRequest[]
       name: nameOfRef(refOf(server)),
       ref: refOf(server),
     };
-    const { facts, offers } = await gatherSource(world, request);
+    const { facts, offers } = await askSource(await reachServer(world, request, server));
     const { data, log, more } = facts.paths;
     return { ...seen, storage: await storageOf(instance, data === '' ? [] : [data, log, ...more]), facts, offers };
   } catch (cause) {

@@ -1,31 +1,53 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { SeenProcess } from '../model/facts.ts';
 
-/** Reads /proc. A process that ended or belongs to somebody else yields nothing: both are ordinary. */
-const text = async (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
-const link = async (path: string): Promise<string | undefined> => readlink(path).catch(() => undefined);
-
-/** All processes of this machine that are in our pid namespace: those of containers that have their own are not. */
-export async function ownPids(): Promise<readonly number[]> {
-  const ours = await link('/proc/self/ns/pid');
-  const pids = (await readdir('/proc')).filter((it) => /^\d+$/.test(it)).map(Number);
-  const spaces = await Promise.all(pids.map((pid) => link(`/proc/${pid}/ns/pid`)));
-  return pids.filter((_, at) => spaces[at] === ours);
+/**
+ * Reads /proc, which is memory: waiting for a thread would take longer than the reading, and detection reads a thousand
+ * such files. A process that ended or belongs to somebody else yields nothing: both are ordinary.
+ */
+export function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
-/** What these processes of one network namespace are, and what the first of each family listens on. */
-export async function processesOf(pids: readonly number[]): Promise<readonly SeenProcess[]> {
-  const [first] = pids;
+function link(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** All processes of this machine that are in our pid namespace: those of containers that have their own are not. */
+export function ownPids(): readonly number[] {
+  const ours = link('/proc/self/ns/pid');
+  const pids = readdirSync('/proc').filter((it) => /^\d+$/.test(it));
+  return pids.filter((pid) => link(`/proc/${pid}/ns/pid`) === ours).map(Number);
+}
+
+/** What these processes are. */
+export const processesOf = (pids: readonly number[]): readonly SeenProcess[] =>
+  pids.map(processOf).filter((it) => it !== undefined);
+
+/**
+ * What these processes of one network namespace are, and what the first of each family listens on. The kernel walks the
+ * tables of all namespaces to print those of one, which takes milliseconds: not for every container of a machine.
+ */
+export function listeningProcessesOf(pids: readonly number[]): readonly SeenProcess[] {
+  const seen = processesOf(pids);
+  const [first] = seen;
   if (first === undefined) return [];
-  const seen = (await Promise.all(pids.map(processOf))).filter((it) => it !== undefined);
-  const listening = await listeningIn(first);
-  if (listening.size === 0) return seen;
-  return Promise.all(
-    seen.map(async (process) =>
-      isHead(process, seen) ? { ...process, ...(await heldBy(process.pid, listening)) } : process,
-    ),
-  );
+  const heads = seen.filter((it) => isHead(it, seen)).map(({ pid }) => ({ pid, inodes: socketsOf(pid) }));
+  if (!heads.some((it) => it.inodes && it.inodes.length > 0)) return seen;
+  const listening = listeningIn(first.pid);
+  return seen.map((process) => {
+    const inodes = heads.find((it) => it.pid === process.pid)?.inodes;
+    return inodes ? { ...process, ...heldBy(inodes, listening) } : process;
+  });
 }
 
 /**
@@ -40,20 +62,19 @@ export const isHead = (process: SeenProcess, all: readonly SeenProcess[]): boole
 /** `postgres`, also for a process that retitled itself to `postgres: checkpointer`. */
 export const programOf = ({ executable }: SeenProcess): string => basename(executable).replace(/:.*$/, '');
 
-async function processOf(pid: number): Promise<SeenProcess | undefined> {
-  const [executable, argv, stat, folder] = await Promise.all([
-    link(`/proc/${pid}/exe`),
-    text(`/proc/${pid}/cmdline`),
-    text(`/proc/${pid}/stat`),
-    link(`/proc/${pid}/cwd`),
-  ]);
+function processOf(pid: number): SeenProcess | undefined {
+  const executable = link(`/proc/${pid}/exe`);
   if (executable === undefined) return undefined;
+  const folder = link(`/proc/${pid}/cwd`);
+  const stat = textOf(`/proc/${pid}/stat`);
   // The parent is field 4 of proc(5) stat; the name before it, in brackets, may contain anything.
   const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
   return {
     pid,
     executable: executable.replace(/ \(deleted\)$/, ''),
-    argv: argv.split('\0').filter((it) => it !== ''),
+    argv: textOf(`/proc/${pid}/cmdline`)
+      .split('\0')
+      .filter((it) => it !== ''),
     parent,
     ...(folder === undefined ? {} : { folder }),
   };
@@ -62,8 +83,8 @@ async function processOf(pid: number): Promise<SeenProcess | undefined> {
 type Listening = ReadonlyMap<string, { readonly port: number } | { readonly socket: string }>;
 
 /** What is listened on in the network namespace of that process, by inode; see proc(5). */
-async function listeningIn(pid: number): Promise<Listening> {
-  const [tcp, tcp6, unix] = await Promise.all(['tcp', 'tcp6', 'unix'].map((it) => text(`/proc/${pid}/net/${it}`)));
+function listeningIn(pid: number): Listening {
+  const [tcp, tcp6, unix] = ['tcp', 'tcp6', 'unix'].map((it) => textOf(`/proc/${pid}/net/${it}`));
   const found = new Map<string, { port: number } | { socket: string }>();
   for (const line of `${tcp}${tcp6}`.split('\n')) {
     const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
@@ -78,11 +99,18 @@ async function listeningIn(pid: number): Promise<Listening> {
   return found;
 }
 
-async function heldBy(pid: number, listening: Listening): Promise<Pick<SeenProcess, 'ports' | 'sockets'>> {
-  const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => undefined);
-  if (!descriptors) return {};
-  const targets = await Promise.all(descriptors.map((fd) => link(`/proc/${pid}/fd/${fd}`)));
-  const held = targets.flatMap((it) => listening.get(/^socket:\[(\d+)\]$/.exec(it ?? '')?.[1] ?? '') ?? []);
+/** The sockets that a process holds; undefined when we may not see them. */
+function socketsOf(pid: number): readonly string[] | undefined {
+  try {
+    const targets = readdirSync(`/proc/${pid}/fd`).map((fd) => link(`/proc/${pid}/fd/${fd}`) ?? '');
+    return targets.flatMap((it) => /^socket:\[(\d+)\]$/.exec(it)?.[1] ?? []);
+  } catch {
+    return undefined;
+  }
+}
+
+function heldBy(inodes: readonly string[], listening: Listening): Pick<SeenProcess, 'ports' | 'sockets'> {
+  const held = inodes.flatMap((it) => listening.get(it) ?? []);
   const ports = held.flatMap((it) => ('port' in it ? it.port : []));
   const sockets = held.flatMap((it) => ('socket' in it ? it.socket : []));
   return { ports: [...new Set(ports)].sort((a, b) => a - b), sockets: [...new Set(sockets)] };

@@ -14,7 +14,7 @@ export interface Runtime {
   readonly name: 'host' | 'docker' | 'kubernetes';
   /** Exactly one instance, or throws `not-found` | `ambiguous` with the candidates. Touches nothing. */
   find(ref: Ref): Promise<Instance>;
-  /** Everything that runs, in one pass, evidence attached; logs in nowhere. */
+  /** Everything that runs, in one pass; logs in nowhere. What it listens on may be missing until `find` looks closer. */
   scan(signal: AbortSignal): AsyncIterable<Instance>;
   /**
    * A stopped copy of the server that `definition` came from: same image or binaries, empty storage, no network.

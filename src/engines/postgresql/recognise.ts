@@ -38,7 +38,8 @@ function stopped(
 const isPostgres = ({ executable }: SeenProcess): boolean =>
   ['postgres', 'postmaster'].includes(basename(executable).replace(/:$/, ''));
 
-const listens = ({ ports = [], sockets = [] }: SeenProcess): boolean => ports.length + sockets.length > 0;
+/** Where nobody looked for ports it may. */
+const listens = ({ ports, sockets }: SeenProcess): boolean => ports?.length !== 0 || sockets?.length !== 0;
 
 function recognition(server: SeenProcess, markers: Evidence['markers'], because: string): Recognition {
   const at = server.argv.indexOf('-D');

@@ -1,22 +1,34 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import type { Evidence, SeenProcess } from '../../model/facts.ts';
-import { isText, MARKERS, markersIn } from '../markers.ts';
-import { isHead, processesOf } from '../proc.ts';
+import { markersIn } from '../markers.ts';
+import { isHead, listeningProcessesOf, processesOf, textOf } from '../proc.ts';
 import { type Inspected, statusOf } from './api.ts';
-import { entryOf } from './archive.ts';
+import type { Daemon } from './self.ts';
+import { storedMarkers } from './stored.ts';
 import type { View } from './view.ts';
 
-/** What can be seen of a container from outside: never by a program in it, which may not be there or may lie. */
-export async function evidenceOf(docker: Docker, container: Inspected, view: View | undefined): Promise<Evidence> {
+export interface Look {
+  readonly ports: boolean;
+}
+
+/**
+ * What can be seen of a container from outside: never by a program in it, which may not be there or may lie. What it
+ * listens on is looked for only where asked.
+ */
+export async function evidenceOf(
+  daemon: Daemon,
+  container: Inspected,
+  view: View | undefined,
+  how: Look,
+): Promise<Evidence> {
   const { Running, Status } = container.State;
-  const processes = Running ? await processesIn(docker, container, view) : [];
+  const processes = Running ? await processesIn(daemon.docker, container, view, how) : [];
   const seenPorts = view ? processes.flatMap((it) => it.ports ?? []) : declaredPorts(container);
   return {
     processes,
     ports: [...new Set(seenPorts)],
-    markers: Running ? await markersOf(processes, view) : await storedMarkers(docker, container),
+    markers: Running ? await markersOf(processes, view) : await storedMarkers(daemon, container),
     environment: (container.Config.Env ?? []).map((it) => it.split('=')[0] ?? ''),
     image: container.Config.Image,
     ...(Running ? {} : { stopped: Status }),
@@ -27,19 +39,22 @@ async function processesIn(
   docker: Docker,
   container: Inspected,
   view: View | undefined,
+  { ports }: Look,
 ): Promise<readonly SeenProcess[]> {
-  const seen = view ? await processesOf(await pidsOf(view.pid)) : [];
+  const seen = view ? (ports ? listeningProcessesOf : processesOf)(pidsOf(view.pid)) : [];
   return seen.length > 0 ? seen : topOf(docker, container.Id);
 }
 
 /** All processes of the control group that the first one is in: one that was started by exec is no child of it. */
-async function pidsOf(pid: number): Promise<readonly number[]> {
-  const groups = (await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')).trimEnd().split('\n');
+function pidsOf(pid: number): readonly number[] {
+  const groups = textOf(`/proc/${pid}/cgroup`).trimEnd().split('\n');
   for (const line of groups) {
     const [, controllers = '', path = ''] = line.split(':');
     const folder = controllers === '' ? '/sys/fs/cgroup' : join('/sys/fs/cgroup', controllers.replace(/^name=/, ''));
-    const text = await readFile(join(folder, path, 'cgroup.procs'), 'utf8').catch(() => '');
-    const pids = text.trimEnd().split('\n').map(Number);
+    const pids = textOf(join(folder, path, 'cgroup.procs'))
+      .trimEnd()
+      .split('\n')
+      .map(Number);
     if (pids.includes(pid)) return pids;
   }
   return [pid];
@@ -67,22 +82,6 @@ async function markersOf(processes: readonly SeenProcess[], view: View | undefin
   const heads = processes.filter((it) => isHead(it, processes));
   const folders = new Set(heads.flatMap((it) => (it.folder === undefined || it.folder === '/' ? [] : it.folder)));
   return (await Promise.all([...folders].map(async (it) => markersIn(await view.here(it), it)))).flat();
-}
-
-/** In the folders that a stopped container's definition names: its mounts, and those in its variables (PGDATA). */
-async function storedMarkers(docker: Docker, container: Inspected): Promise<Evidence['markers']> {
-  const named = (container.Config.Env ?? []).map((it) => it.slice(it.indexOf('=') + 1));
-  const mounted = container.Mounts.map((it) => it.Destination);
-  const folders = new Set([...mounted, ...named.filter((it) => /^\/[^:]+$/.test(it))]);
-  const found: { path: string; text: string }[] = [];
-  for (const folder of folders) {
-    for (const marker of MARKERS) {
-      const path = join(folder, marker);
-      const entry = await entryOf(docker, container.Id, path);
-      if (entry) found.push({ path, text: isText(marker) ? entry.bytes.toString('utf8').trim() : '' });
-    }
-  }
-  return found;
 }
 
 /** What image and command line name, where nothing better can be seen. */

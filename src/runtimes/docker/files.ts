@@ -22,7 +22,9 @@ export async function filesIn(
   if (inside) return inside.files(root);
   throw new StillpointError(
     'not-found',
-    `The files in ${root} of ${container.Name.slice(1)} cannot be read from here: this process may not look into the container, and its image has no shell.`,
+    container.State.Running
+      ? `this process may not look into ${container.Name.slice(1)}, and its image has no shell`
+      : `${container.Name.slice(1)} does not run (${container.State.Status})`,
     { next: 'Run as root on the machine of the container (in a container: with --pid host).' },
   );
 }

@@ -8,7 +8,7 @@ import type { Inspected } from './api.ts';
 import { entryOf, exists } from './archive.ts';
 import { definitionOf } from './definition.ts';
 import { addressesOf, dialPort, dialSocket } from './dial.ts';
-import { evidenceOf } from './evidence.ts';
+import { evidenceOf, type Look } from './evidence.ts';
 import { execIn, type Place } from './exec.ts';
 import { filesIn } from './files.ts';
 import { Inside } from './inside.ts';
@@ -18,10 +18,15 @@ import { type View, viewOf } from './view.ts';
 import { volumesIn } from './volumes.ts';
 
 /** A container as one server. What is costly is asked for when it is needed. */
-export async function dockerInstance(daemon: Daemon, container: Inspected, ref: Ref): Promise<Instance> {
+export async function dockerInstance(
+  daemon: Daemon,
+  container: Inspected,
+  ref: Ref,
+  how: Look = { ports: true },
+): Promise<Instance> {
   const { docker } = daemon;
-  const view = await viewOf(container);
-  const evidence = await evidenceOf(docker, container, view);
+  const view = viewOf(container);
+  const evidence = await evidenceOf(daemon, container, view, how);
   const sockets = evidence.processes.flatMap((it) => it.sockets ?? []);
   const place = once(async (): Promise<Place> => {
     const shell = await exists(docker, container.Id, '/bin/sh');

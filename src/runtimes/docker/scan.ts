@@ -20,7 +20,7 @@ export async function* scanContainers(daemon: Daemon, signal: AbortSignal): Asyn
     signal.throwIfAborted();
     try {
       const container = await docker.getContainer(Id).inspect();
-      return await dockerInstance(daemon, container, { kind: 'docker', name: nameOf(Names) });
+      return await dockerInstance(daemon, container, { kind: 'docker', name: nameOf(Names) }, { ports: false });
     } catch (cause) {
       if (statusOf(cause) === 404) return undefined;
       throw dockerError(cause, `The container ${nameOf(Names)} cannot be looked at`);

@@ -35,7 +35,7 @@ export async function dockerTwin(daemon: Daemon, definition: Definition, run: Ru
 async function twinInView(wanted: Wanted): Promise<Twin | undefined> {
   await using stack = new AsyncDisposableStack();
   const container = await startThrowaway(wanted, undefined, stack);
-  const view = await viewOf(await container.inspect());
+  const view = viewOf(await container.inspect());
   if (!view) return undefined;
   return makeTwin(wanted, container, new Sockets(`${view.root}${SCRATCH}`), stack.move());
 }

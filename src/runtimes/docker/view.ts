@@ -1,5 +1,7 @@
-import { access, readFile, readlink } from 'node:fs/promises';
+import { accessSync } from 'node:fs';
+import { readlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { textOf } from '../proc.ts';
 import type { Inspected } from './api.ts';
 
 const MOST_LINKS = 40;
@@ -19,26 +21,27 @@ export interface View {
 }
 
 /** Undefined when the container does not run, runs on another machine, or this process may not look into others. */
-export async function viewOf(container: Inspected): Promise<View | undefined> {
+export function viewOf(container: Inspected): View | undefined {
   const pid = container.State.Pid;
-  if (!container.State.Running || pid === 0 || !(await isProcessOf(pid, container.Id))) return undefined;
+  if (!container.State.Running || pid === 0 || !isProcessOf(pid, container.Id)) return undefined;
   const root = `/proc/${pid}/root`;
-  if (!(await access(`${root}/`).then(yes, no))) return undefined;
+  if (!mayEnter(`${root}/`)) return undefined;
   const real = (path: string): Promise<string> => realIn(root, path);
   return { pid, root, real, here: async (path) => join(root, await real(path)) };
 }
 
-const yes = (): boolean => true;
-const no = (): boolean => false;
+function mayEnter(folder: string): boolean {
+  try {
+    accessSync(folder);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** The number of a process means something only on the machine, and in the pid namespace, of the daemon. */
-async function isProcessOf(pid: number, id: string): Promise<boolean> {
-  for (const file of ['cgroup', 'mountinfo']) {
-    const text = await readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
-    if (text.includes(id)) return true;
-  }
-  return false;
-}
+const isProcessOf = (pid: number, id: string): boolean =>
+  ['cgroup', 'mountinfo'].some((file) => textOf(`/proc/${pid}/${file}`).includes(id));
 
 async function realIn(root: string, path: string): Promise<string> {
   let links = 0;

@@ -6,7 +6,7 @@ import type { Definition } from '../../model/manifest.ts';
 import type { Ref } from '../../model/ref.ts';
 import { connectTo } from '../connect.ts';
 import { volumesOf } from '../mounts.ts';
-import { ownPids, processesOf } from '../proc.ts';
+import { listeningProcessesOf, ownPids } from '../proc.ts';
 import type { Instance } from '../runtime.ts';
 import { treeOf } from '../tree.ts';
 import { execOnHost } from './exec.ts';
@@ -15,12 +15,12 @@ type UrlRef = Extract<Ref, { kind: 'url' }>;
 
 /** A server reached by URL: on this machine, or elsewhere (then without its files and programs). */
 export async function hostInstance(ref: UrlRef): Promise<Instance> {
-  return instanceOf(ref, isHere(ref.host) ? await processesAt(ref.port) : []);
+  return instanceOf(ref, isHere(ref.host) ? processesAt(ref.port) : []);
 }
 
 /** Processes of this machine that listen there. */
-const processesAt = async (port: number): Promise<readonly SeenProcess[]> =>
-  (await processesOf(await ownPids())).filter((it) => it.ports?.includes(port));
+const processesAt = (port: number): readonly SeenProcess[] =>
+  listeningProcessesOf(ownPids()).filter((it) => it.ports?.includes(port));
 
 function isHere(host: string): boolean {
   if (host === 'localhost') return true;

@@ -1,5 +1,5 @@
 import { markersIn } from '../markers.ts';
-import { isHead, ownPids, processesOf } from '../proc.ts';
+import { isHead, listeningProcessesOf, ownPids } from '../proc.ts';
 import type { Instance } from '../runtime.ts';
 import { instanceOf } from './instance.ts';
 
@@ -8,7 +8,7 @@ import { instanceOf } from './instance.ts';
  * a place: who recognises it finds it again by the right scheme.
  */
 export async function* scanHost(signal: AbortSignal): AsyncGenerator<Instance> {
-  const all = await processesOf(await ownPids());
+  const all = listeningProcessesOf(ownPids());
   for (const head of all.filter((it) => isHead(it, all))) {
     signal.throwIfAborted();
     const { ports = [], sockets = [], folder } = head;
