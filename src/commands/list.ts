@@ -9,9 +9,8 @@ import { configuredPlaces, openToRead } from './place.ts';
 
 export const list: Command = async (context, [job], options) => {
   const repository = await openToRead(context, options, job);
-  const all = await Array.fromAsync(repository.list());
+  const { backups: all, damaged } = await repository.survey();
   const backups = job === undefined ? all : all.filter((it) => it.job === job);
-  const damaged = await Array.fromAsync(repository.damaged());
   return {
     answer: 'list',
     body: {

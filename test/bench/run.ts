@@ -1,10 +1,12 @@
-/** `npm run bench copy|memory`: measures, prints, and keeps the result in its section of docs/bench.md. */
+/** `npm run bench copy|memory|store|list`: measures, prints, and keeps the result in its section of docs/bench.md. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { copy } from './copy.ts';
 import { memory } from './memory.ts';
+import { store } from './store.ts';
+import { storeList } from './store-list.ts';
 
-const BENCHES: Readonly<Record<string, () => Promise<string[]>>> = { copy, memory };
+const BENCHES: Readonly<Record<string, () => Promise<string[]>>> = { copy, memory, store, list: storeList };
 const PAGE = new URL('../../docs/bench.md', import.meta.url);
 const HEAD = '# Measurements\n\nWritten by `npm run bench NAME`; each section says when and on which machine.\n';
 
