@@ -11,7 +11,7 @@ import { RESULTS, readResults, type TestResult } from './results.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Stand-in images that tests ask for; prepared before them, because the first build takes minutes. */
-const IMAGES = ['postgres-15'];
+const IMAGES = ['postgres-15', 'mariadb-10.11', 'busybox-postgres-15', 'client-15', 'idle'];
 
 /** Runs a program of the project to its end with its output on ours; its exit code, undefined when a signal ended it. */
 async function run(title: string, program: string, ...args: string[]): Promise<number | undefined> {
