@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type Docker from 'dockerode';
 import { StillpointError } from '../../model/errors.ts';
 import { formatRef, type Ref } from '../../model/ref.ts';
+import type { Files } from '../files.ts';
 import type { Instance } from '../runtime.ts';
 import type { Inspected } from './api.ts';
 import { entryOf, exists } from './archive.ts';
@@ -34,6 +35,8 @@ export async function dockerInstance(
   });
   const inside = async (): Promise<Inside | undefined> =>
     !view && container.State.Running && (await place()).shell ? new Inside(await place()) : undefined;
+  const files = async (root: string): Promise<Files> =>
+    filesIn(container, view, await inside(), await daemon.paths(), root);
   return {
     ref,
     runtime: 'docker',
@@ -56,8 +59,8 @@ export async function dockerInstance(
     },
     volumes: async (paths) => volumesIn(container, view, await inside(), paths),
     exec: async (argv, how) => execIn(await place(), argv, how),
-    variable: (name) => variableOf(docker, container, name),
-    files: async (root) => filesIn(container, view, await inside(), await daemon.paths(), root),
+    variable: (name) => variableOf(container, files, name),
+    files,
   };
 }
 

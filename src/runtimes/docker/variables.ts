@@ -1,18 +1,26 @@
-import type Docker from 'dockerode';
+import { basename, dirname } from 'node:path';
 import { Secret } from '../../model/secret.ts';
+import type { Files } from '../files.ts';
 import type { Inspected } from './api.ts';
-import { entryOf } from './archive.ts';
 
-/** A variable that the container was started with, or the text of the file that its `NAME_FILE` names. */
-export async function variableOf(docker: Docker, container: Inspected, name: string): Promise<Secret | undefined> {
-  const value = of(container, name);
+/**
+ * A variable that the container was started with, or the text of the file that its `NAME_FILE` names. Undefined when it
+ * has neither, or does not run, so that its files are out of reach.
+ */
+export async function variableOf(
+  container: Inspected,
+  files: (folder: string) => Promise<Files>,
+  name: string,
+): Promise<Secret | undefined> {
+  const value = given(container, name);
   if (value !== undefined) return new Secret(value);
-  const file = of(container, `${name}_FILE`);
-  const entry = file === undefined ? undefined : await entryOf(docker, container.Id, file);
-  return entry?.type === 'file' ? new Secret(entry.bytes.toString('utf8').replace(/\r?\n$/, '')) : undefined;
+  const file = given(container, `${name}_FILE`);
+  if (file === undefined || !container.State.Running) return undefined;
+  const text = (await (await files(dirname(file))).read(basename(file))).toString('utf8');
+  return new Secret(text.replace(/\r?\n$/, ''));
 }
 
-function of({ Config }: Inspected, name: string): string | undefined {
+function given({ Config }: Inspected, name: string): string | undefined {
   const line = (Config.Env ?? []).find((it) => it.startsWith(`${name}=`));
   const value = line?.slice(name.length + 1);
   return value === '' ? undefined : value;
