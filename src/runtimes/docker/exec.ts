@@ -1,5 +1,5 @@
+import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { messageOf, StillpointError } from '../../model/errors.ts';
@@ -7,30 +7,9 @@ import { Secret } from '../../model/secret.ts';
 import type { Instance, Process } from '../runtime.ts';
 import { dockerError } from './api.ts';
 import { demultiplex } from './frames.ts';
+import { ANNOUNCED, GUARD, TOOL } from './supervision.ts';
 
 type How = Parameters<Instance['exec']>[1];
-
-/** Becomes the tool; says before who it is, so that the guard can end it: exec gives each its own process group. */
-const TOOL = 'command -v "$1" >/dev/null 2>&1 || { echo - >&2; exit 127; }; echo "$$" >&2; exec "$@"';
-
-/**
- * Waits for a word from us. Without one (we are dead, or want the tool gone) it ends the tool: Docker would let it run on
- * for ever, with its transaction open. It ends that one process, known by its start time, and its group only where $2
- * says that process 1 is an init: orphans go to process 1, and a PostgreSQL that is process 1 takes an orphan that was
- * ended by a signal for a crashed session of its own, and restarts (tried on 15.18).
- */
-const GUARD = `tool=$1 whole=$2
-look() { since=; read -r stat <"/proc/$tool/stat" && set -- \${stat##*") "} && since=\${20}; } 2>/dev/null
-look; first=$since
-read -r word && [ "$word" = done ] && exit 0
-for signal in TERM KILL; do
-  look; [ -n "$since" ] && [ "$since" = "$first" ] || exit 0
-  kill -s "$signal" -- "$whole$tool"
-  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    look; [ -n "$since" ] || exit 0
-    sleep 0.1
-  done
-done`;
 
 const STDERR_KEPT = 16_384;
 /** After its stream's end the daemon may take a moment to notice that the process has ended. */
@@ -44,79 +23,85 @@ export interface Place {
   readonly docker: Docker;
   readonly id: string;
   readonly name: string;
-  /** The image has one; the guard needs it. */
+  /** The image has one; without it a tool is not supervised. */
   readonly shell: boolean;
   /** Process 1 is there to adopt orphans, whatever they died of. */
   readonly init: boolean;
 }
 
-/** Runs a program in a container. Its status comes from Docker after the stream's end; none, or a process that still runs, is a failure. */
+/** Runs a tool under supervision. Its status comes from Docker after the stream's end; none, or a stream without its end, is a failure. */
 export async function execIn(
   place: Place,
   argv: readonly string[],
   how: How,
   heard: (stderr: string) => void = () => undefined,
 ): Promise<Process> {
-  const [program = ''] = argv;
-  const what = `${program} in ${place.name}`;
-  const { exec, socket } = await begin(place, place.shell ? ['sh', '-c', TOOL, 'stillpoint', ...argv] : argv, how);
-  let stderr = '';
-  const pid = Promise.withResolvers<string>();
-  if (!place.shell) pid.resolve('');
-  let announced = !place.shell;
-  const decoder = new StringDecoder('utf8');
-  const stdout = demultiplex(socket, (chunk) => {
-    let text = decoder.write(chunk);
-    if (!announced) {
-      text = stderr + text;
-      const end = text.indexOf('\n');
-      stderr = '';
-      announced = end >= 0;
-      if (announced) pid.resolve(text.slice(0, end));
-      else {
-        stderr = text;
-        return;
-      }
-      text = text.slice(end + 1);
-    }
-    heard(text);
-    stderr = (stderr + text).slice(-STDERR_KEPT);
+  if (!place.shell) return attach(place, argv, how, heard);
+  const mark = randomBytes(8).toString('hex');
+  const announced = Promise.withResolvers<readonly string[]>();
+  let waiting = '';
+  let told = false;
+  const process = await attach(place, ['sh', '-c', TOOL, 'stillpoint', mark, ...argv], how, heard, {
+    what: argv[0] ?? '',
+    mark,
+    // Its first line is not the tool's: it says who the tool is.
+    strip(text) {
+      if (told) return text;
+      waiting += text;
+      const line = ANNOUNCED.exec(waiting);
+      if (!line) return '';
+      told = true;
+      announced.resolve(line.slice(1));
+      return waiting.slice(line[0].length);
+    },
   });
-  const streamEnd = Promise.withResolvers<void>();
-  socket.once('close', () => streamEnd.resolve());
-  socket.once('end', () => streamEnd.resolve());
-  void streamEnd.promise.then(() => pid.resolve('-'));
-
-  const group = await pid.promise;
-  if (group === '-') {
-    stdout.resume();
-    throw new StillpointError('not-found', `${program} is not a program of ${place.name}. ${stderr}`.trim());
+  void process.exit.catch(() => undefined).then(() => announced.resolve([]));
+  const [tool, group] = await announced.promise;
+  if (tool === undefined || tool === '-') {
+    process.stdout.resume();
+    await process[Symbol.asyncDispose]();
+    throw tool === '-'
+      ? new StillpointError('not-found', `${argv[0]} is not a program of ${place.name}.`)
+      : new StillpointError('backup-failed', `${argv[0]} could not be started in ${place.name}: ${waiting.trim()}`);
   }
-  const guard = place.shell
-    ? await begin(place, ['sh', '-c', GUARD, 'stillpoint', group, place.init ? '-' : ''], { user: how.user })
-    : undefined;
-  guard?.socket.resume().on('error', () => undefined);
+  return guarded(place, process, tool, place.init ? `-${group}` : tool, how);
+}
 
+/** Ends the tool when we say so, or no longer say anything. */
+async function guarded(
+  place: Place,
+  { stdin, stdout, exit: ended }: Process,
+  tool: string,
+  target: string,
+  how: How,
+): Promise<Process> {
+  const argv = ['sh', '-c', GUARD, 'stillpoint', tool, target];
+  const { socket: guard } = await begin(place, argv, how.user === undefined ? {} : { user: how.user });
+  guard.on('error', () => undefined).resume();
   let ending: string | undefined;
   const end = (why: string): void => {
+    if (ending === undefined)
+      guard.end().once('close', () => setTimeout(() => stdout.destroy(), ORPHANS_LIMIT).unref());
     ending ??= why;
-    if (!guard) socket.destroy();
-    else guard.socket.end().once('close', () => setTimeout(() => socket.destroy(), ORPHANS_LIMIT).unref());
   };
   const timer = setTimeout(() => end(`was ended: it was not done after ${how.limit / 1000} s`), how.limit);
-  const exit = (async () => {
-    await streamEnd.promise;
-    clearTimeout(timer);
-    const code = await statusOfExec(exec, what);
-    guard?.socket.end('done\n');
-    if (ending !== undefined) throw new StillpointError('backup-failed', `${what} ${ending}.`);
-    if (stdout.errored)
-      throw new StillpointError('backup-failed', `${what}: ${stdout.errored.message}.`, { cause: stdout.errored });
-    return { code, stderr };
-  })();
-  exit.catch(() => undefined);
+  const exit = ended.then(
+    (result) => {
+      if (ending !== undefined) throw new StillpointError('backup-failed', `A program in ${place.name} ${ending}.`);
+      guard.end('done\n');
+      return result;
+    },
+    (cause: unknown) => {
+      if (ending !== undefined)
+        throw new StillpointError('backup-failed', `A program in ${place.name} ${ending}.`, { cause });
+      // Its stream is gone, but perhaps not the tool.
+      end('was lost');
+      throw cause;
+    },
+  );
+  void exit.catch(() => undefined).finally(() => clearTimeout(timer));
   return {
-    stdin: socket,
+    stdin,
     stdout,
     exit,
     async [Symbol.asyncDispose]() {
@@ -125,7 +110,58 @@ export async function execIn(
       stdout.resume();
       await Promise.race([exit.catch(() => undefined), sleep(END_LIMIT, undefined, { ref: false })]);
       stdout.destroy();
-      guard?.socket.destroy();
+      guard.destroy();
+    },
+  };
+}
+
+interface Supervised {
+  readonly what: string;
+  /** How its output must end, followed by the status; it is taken off. */
+  readonly mark: string;
+  readonly strip: (stderr: string) => string;
+}
+
+/** A process of its own in the container, its streams and its status. Nothing ends it but itself. */
+async function attach(
+  place: Place,
+  argv: readonly string[],
+  how: How,
+  heard: (stderr: string) => void,
+  supervised?: Supervised,
+): Promise<Process> {
+  const what = `${supervised?.what ?? argv[0]} in ${place.name}`;
+  const { exec, socket } = await begin(place, argv, how);
+  let stderr = '';
+  const decoder = new TextDecoder();
+  const stdout = demultiplex(
+    socket,
+    (chunk) => {
+      const raw = decoder.decode(chunk, { stream: true });
+      const text = supervised ? supervised.strip(raw) : raw;
+      heard(text);
+      stderr = (stderr + text).slice(-STDERR_KEPT);
+    },
+    supervised?.mark,
+  );
+  const exit = (async () => {
+    await new Promise<void>((resolve) => socket.once('close', resolve).once('end', resolve));
+    const code = await statusOf(exec, what);
+    if (stdout.errored)
+      throw new StillpointError('backup-failed', `${what}: ${stdout.errored.message}.`, { cause: stdout.errored });
+    return { code, stderr };
+  })();
+  exit.catch(() => undefined);
+  const timer = supervised ? undefined : setTimeout(() => socket.destroy(), how.limit);
+  void exit.catch(() => undefined).finally(() => clearTimeout(timer));
+  return {
+    stdin: socket,
+    stdout,
+    exit,
+    async [Symbol.asyncDispose]() {
+      stdout.destroy();
+      socket.destroy();
+      await exit.catch(() => undefined);
     },
   };
 }
@@ -133,7 +169,7 @@ export async function execIn(
 async function begin(
   { docker, id, name }: Place,
   argv: readonly string[],
-  { env = {}, user }: { readonly env?: How['env']; readonly user?: string | undefined },
+  { env = {}, user }: Pick<How, 'env' | 'user'>,
 ): Promise<{ exec: Docker.Exec; socket: Duplex }> {
   try {
     const exec = await docker.getContainer(id).exec({
@@ -151,14 +187,14 @@ async function begin(
   }
 }
 
-/** The exit status. A missing one is a failure: a cut stream must not pass for a short success. */
-async function statusOfExec(exec: Docker.Exec, what: string): Promise<number> {
+/** The exit status as Docker tells it. A missing one is a failure. */
+async function statusOf(exec: Docker.Exec, what: string): Promise<number> {
   const deadline = performance.now() + STATUS_LIMIT;
   for (;;) {
     const info = await exec.inspect().catch((cause: unknown) => {
       throw new StillpointError('backup-failed', `How ${what} ended is not known: ${messageOf(cause)}.`, { cause });
     });
-    if (!info.Running && info.ExitCode !== null) return info.ExitCode;
+    if (info.Running === false && typeof info.ExitCode === 'number') return info.ExitCode;
     if (performance.now() > deadline) {
       const state = info.Running ? 'its stream ended while it still runs' : 'Docker has no exit status for it';
       throw new StillpointError('backup-failed', `How ${what} ended is not known: ${state}.`);

@@ -6,12 +6,13 @@ const STDERR = 2;
 /**
  * Takes Docker's multiplexed stream apart: frames of an 8-byte header (which stream, three zeros, size) and a payload.
  * Returns stdout with back-pressure; dockerode's own demuxStream copies every frame and is half as fast. A stream that
- * ends inside a frame was cut and fails.
+ * ends inside a frame, or without its mark, was cut and fails.
  */
-export function demultiplex(socket: Duplex, onStderr: (chunk: Buffer) => void): Readable {
+export function demultiplex(socket: Duplex, onStderr: (chunk: Buffer) => void, mark?: string): Readable {
   let header = Buffer.alloc(0);
   let left = 0;
   let isError = false;
+  const trailer = mark === undefined ? undefined : new Trailer(mark);
   const stdout = new Readable({
     highWaterMark: 1 << 20,
     read: () => void socket.resume(),
@@ -20,6 +21,15 @@ export function demultiplex(socket: Duplex, onStderr: (chunk: Buffer) => void): 
       done(error);
     },
   });
+  // Whoever reads it hears of a fault; whoever does not hears of it by the process's end.
+  stdout.on('error', () => undefined);
+  const take = (payload: Buffer): void => {
+    if (isError) onStderr(payload);
+    else {
+      const output = trailer ? trailer.take(payload) : payload;
+      if (output.length > 0 && !stdout.push(output)) socket.pause();
+    }
+  };
   socket.on('data', (chunk: Buffer) => {
     let at = 0;
     while (at < chunk.length) {
@@ -36,13 +46,13 @@ export function demultiplex(socket: Duplex, onStderr: (chunk: Buffer) => void): 
       const payload = chunk.subarray(at, at + left);
       at += payload.length;
       left -= payload.length;
-      if (isError) onStderr(payload);
-      else if (!stdout.push(payload)) socket.pause();
+      take(payload);
     }
   });
   socket.once('end', () => {
-    if (left > 0 || header.length > 0) stdout.destroy(new Error('the stream from the container was cut'));
-    else stdout.push(null);
+    const whole = left === 0 && header.length === 0 && trailer?.complete !== false;
+    if (whole) stdout.push(null);
+    else stdout.destroy(new Error('the stream from the container was cut'));
   });
   socket.on('error', (cause) => stdout.destroy(cause));
   socket.once('close', () => {
@@ -50,3 +60,35 @@ export function demultiplex(socket: Duplex, onStderr: (chunk: Buffer) => void): 
   });
   return stdout;
 }
+
+/** Takes the end of an output off: a mark and a three-digit status. Holds back only what may be its beginning. */
+class Trailer {
+  readonly #mark: Buffer;
+  #held: Buffer = Buffer.alloc(0);
+  constructor(mark: string) {
+    this.#mark = Buffer.from(mark);
+  }
+
+  take(chunk: Buffer): Buffer {
+    const all = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    let keep = Math.min(this.#mark.length + DIGITS, all.length);
+    while (keep > 0 && !this.#mayBegin(all.subarray(all.length - keep))) keep--;
+    this.#held = all.subarray(all.length - keep);
+    return all.subarray(0, all.length - keep);
+  }
+
+  get complete(): boolean {
+    return this.#held.length === this.#mark.length + DIGITS;
+  }
+
+  #mayBegin(bytes: Buffer): boolean {
+    const length = Math.min(bytes.length, this.#mark.length);
+    return (
+      bytes.subarray(0, length).equals(this.#mark.subarray(0, length)) &&
+      bytes.subarray(length).every((it) => it >= ZERO && it < ZERO + 10)
+    );
+  }
+}
+
+const DIGITS = 3;
+const ZERO = 0x30;
