@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -279,8 +280,12 @@ describe.skipIf(!postgres.ok)(title, () => {
 
   test('DOCK-5 a killed pg_dump is a failure, with its status and no backup', async () => {
     const before = await saved();
+    // Several databases are dumped at once: the one that is killed must be the one that is told.
     const kill = async (): Promise<void> => {
-      for (const pid of await server.pids('pg_dump')) process.kill(pid, 'SIGKILL');
+      for (const pid of await server.pids('pg_dump')) {
+        const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+        if (environment.split('\0').includes('PGDATABASE=big')) process.kill(pid, 'SIGKILL');
+      }
     };
     await expect(bench.backup(ref, { method: 'dump', through: atDumpOf('pg.big.dump', kill) })).rejects.toMatchObject({
       code: 'backup-failed',
