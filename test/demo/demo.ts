@@ -3,9 +3,10 @@
  * `--keep` leaves the server and the backup to look around in; `--end [FOLDER…]` ends what was kept.
  */
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { endAbandoned } from '../embedded/folder.ts';
-import { startEmbedded } from '../embedded/postgres.ts';
+import { type Embedded, startEmbedded } from '../embedded/postgres.ts';
 import { countShop, openShop } from './shop.ts';
 import { CommandFailed, Stillpoint } from './stillpoint.ts';
 import { farewell, summary } from './summary.ts';
@@ -30,7 +31,7 @@ async function demo(keep: boolean, signal: AbortSignal): Promise<void> {
     );
     say(`${WRITERS} writers place orders and move stock in it, all the time. Now back it up:`);
 
-    const stillpoint = new Stillpoint(server, signal);
+    const stillpoint = new Stillpoint({ folder: server.folder, environment: environmentOf(server) }, signal);
     await stillpoint.run('backup', server.url, '--to', 'backups');
     await stillpoint.run('show', 'latest', '--from', 'backups');
     await stillpoint.run('verify', 'latest', '--from', 'backups');
@@ -40,11 +41,17 @@ async function demo(keep: boolean, signal: AbortSignal): Promise<void> {
   }
   if (keep) {
     await server.keep();
-    say(farewell(server, Stillpoint.environment(server)));
+    say(farewell(server, environmentOf(server)));
   } else {
     say('Nothing of this is left behind. To look around in it: npm run demo -- --keep');
   }
 }
+
+const environmentOf = (server: Embedded): Readonly<Record<string, string>> => ({
+  STILLPOINT_PASSWORD_FILE: server.passwordFile,
+  STILLPOINT_STATE: join(server.folder, 'state'),
+  STILLPOINT_SCRATCH: join(server.folder, 'scratch'),
+});
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);

@@ -1,8 +1,6 @@
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa, type Options } from 'execa';
 import type { Shown } from '../../src/output/results.ts';
-import type { Embedded } from '../embedded/postgres.ts';
 
 /** From source: bin/stillpoint.cjs prefers what was built, which may be old. */
 export const PROGRAM = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
@@ -10,23 +8,20 @@ export const PROGRAM = fileURLToPath(new URL('../../src/cli.ts', import.meta.url
 /** It has said itself why. */
 export class CommandFailed extends Error {}
 
-/** The real command line, run as a child in the server's temporary folder. */
+/** Where a demo's commands run. No password is on a command line: the environment names its file. */
+export interface Place {
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** The real command line, run as a child in the demo's temporary folder. */
 export class Stillpoint {
-  readonly #server: Embedded;
+  readonly #place: Place;
   readonly #signal: AbortSignal;
 
-  constructor(server: Embedded, signal: AbortSignal) {
-    this.#server = server;
+  constructor(place: Place, signal: AbortSignal) {
+    this.#place = place;
     this.#signal = signal;
-  }
-
-  /** What it needs to know besides its arguments. No password is on a command line. */
-  static environment(server: Embedded): Record<string, string> {
-    return {
-      STILLPOINT_PASSWORD_FILE: server.passwordFile,
-      STILLPOINT_STATE: join(server.folder, 'state'),
-      STILLPOINT_SCRATCH: join(server.folder, 'scratch'),
-    };
   }
 
   /** Shows the command, then its own output. Throws when it fails. */
@@ -46,8 +41,8 @@ export class Stillpoint {
     // The kernel ends it in order should the demo be killed, and in a session of its own Ctrl-C reaches it once: from us.
     const child = execa('setpriv', ['--pdeathsig', 'TERM', '--', process.execPath, PROGRAM, ...args], {
       ...options,
-      cwd: this.#server.folder,
-      env: { ...rest(), ...Stillpoint.environment(this.#server) },
+      cwd: this.#place.folder,
+      env: { ...rest(), ...this.#place.environment },
       extendEnv: false,
       stdin: 'ignore',
       detached: true,

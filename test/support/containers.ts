@@ -25,6 +25,8 @@ import { makeWorld } from './world.ts';
 export const PASSWORD = 'canary-7c1f';
 
 export interface Options {
+  /** Docker's own choice when absent. */
+  readonly name?: string;
   readonly image?: ImageName;
   readonly binds?: readonly { readonly source: string; readonly target: string }[];
   readonly environment?: Readonly<Record<string, string>>;
@@ -44,7 +46,9 @@ export interface Server extends AsyncDisposable {
 }
 
 export async function startServer(options: Options = {}): Promise<Server> {
-  const started = await new GenericContainer(await image(options.image ?? 'postgres-15'))
+  const container = new GenericContainer(await image(options.image ?? 'postgres-15'));
+  if (options.name !== undefined) container.withName(options.name);
+  const started = await container
     .withEnvironment({ POSTGRES_PASSWORD: PASSWORD, ...options.environment })
     .withCommand(['postgres', ...(options.command ?? [])])
     .withBindMounts((options.binds ?? []).map((it) => ({ ...it, mode: 'rw' as const })))

@@ -35,12 +35,16 @@ export interface MariadbServer extends AsyncDisposable {
 
 export async function startMariadb(
   options: {
+    /** Docker's own choice when absent. */
+    readonly name?: string;
     readonly image?: ImageName;
     readonly command?: readonly string[];
     readonly binds?: readonly { readonly source: string; readonly target: string }[];
   } = {},
 ): Promise<MariadbServer> {
-  const container = await new GenericContainer(await image(options.image ?? 'mariadb-10.11'))
+  const wanted = new GenericContainer(await image(options.image ?? 'mariadb-10.11'));
+  if (options.name !== undefined) wanted.withName(options.name);
+  const container = await wanted
     .withEnvironment({ MARIADB_ROOT_PASSWORD: PASSWORD, MARIADB_DATABASE: 'shop' })
     .withCommand(['mariadbd', ...(options.command ?? ['--log-bin=binlog', '--server-id=3'])])
     .withBindMounts((options.binds ?? []).map((it) => ({ ...it, mode: 'rw' as const })))
