@@ -1,6 +1,7 @@
 import type { CutFiles } from '../engines/capture.ts';
 import { StillpointError } from '../model/errors.ts';
 import type { Cut, Plan } from '../model/plan.ts';
+import type { Volume } from '../model/storage.ts';
 import type { Interval } from '../model/time.ts';
 import type { Snapshotter, StorageCut } from '../snapshots/snapshotter.ts';
 import type { World } from './world.ts';
@@ -15,8 +16,10 @@ export interface Storage extends AsyncDisposable {
   cut(): Promise<Readonly<Record<string, Interval>>>;
   /** The files of a source as they were at the last cut; undefined when its method needs none. */
   files(source: string): CutFiles | undefined;
-  /** Keeps the snapshots of the last cut; their names. */
-  keep(): Promise<readonly string[]>;
+  /** What the snapshots of the last cut are called once they are kept. */
+  keptAs(): readonly string[];
+  /** Keeps the snapshots of the last cut: dispose leaves them. */
+  keep(): Promise<void>;
 }
 
 type VolumesCut = Extract<Cut, { readonly snapshotter: string }>;
@@ -35,36 +38,41 @@ export async function openStorage(world: World, plan: Plan): Promise<Storage> {
   return {
     cuts: parts.length,
     async settle() {
-      await Promise.all(parts.map(({ of, snapshotter }) => snapshotter.settle(of.volumes)));
+      await Promise.all(parts.map(({ of, snapshotter }) => snapshotter.settle(volumesOf(of))));
     },
     async cut() {
       const results = await Promise.allSettled(
         parts.map(async ({ of, snapshotter }) => ({
           of,
-          cut: stack.use(await snapshotter.cut(of.volumes, plan.id)),
+          cut: stack.use(await snapshotter.cut(volumesOf(of), plan.id)),
         })),
       );
       last = results.map((it) => {
         if (it.status === 'rejected') throw it.reason;
         return it.value;
       });
-      return Object.fromEntries(last.flatMap(({ of, cut }) => of.sources.map((source) => [source, cut.at])));
+      return Object.fromEntries(
+        last.flatMap(({ of, cut }) => Object.keys(of.volumes).map((source) => [source, cut.at])),
+      );
     },
     files(source) {
-      const taken = last.find(({ of }) => of.sources.includes(source));
+      const taken = last.find(({ of }) => source in of.volumes);
       if (!taken) return undefined;
       return async (path) => {
-        const volume = taken.of.volumes.find((it) => it.path === path);
+        const volume = taken.of.volumes[source]?.find((it) => it.path === path);
         if (!volume) throw new StillpointError('internal', `The storage cut of ${source} does not hold ${path}.`);
         return taken.cut.open(volume);
       };
     },
+    keptAs: () => last.flatMap(({ cut }) => cut.keptAs),
     async keep() {
-      return (await Promise.all(last.map(({ cut }) => cut.keep()))).flat();
+      await Promise.all(last.map(({ cut }) => cut.keep()));
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
+
+const volumesOf = ({ volumes }: VolumesCut): readonly Volume[] => Object.values(volumes).flat();
 
 function named(known: readonly Snapshotter[], name: string): Snapshotter {
   const found = known.find((it) => it.name === name);

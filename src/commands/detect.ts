@@ -115,7 +115,7 @@ async function ask(world: World, server: Server, known: readonly SourceRequest[]
       name: nameOfRef(refOf(server)),
       ref: refOf(server),
     };
-    const { facts, offers } = await askSource(await reachServer(world, request, server));
+    const { facts, offers } = await askSource(world, await reachServer(world, request, server));
     const { data, log, more } = facts.paths;
     return { ...seen, storage: await storageOf(instance, data === '' ? [] : [data, log, ...more]), facts, offers };
   } catch (cause) {

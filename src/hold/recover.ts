@@ -75,6 +75,8 @@ export async function recover(
   }
   for (const name of ['host', 'docker'] as const)
     for await (const leftover of (await world.runtime(name)).leftovers()) await end(leftover);
+  for (const snapshotter of await world.snapshotters())
+    for await (const leftover of snapshotter.leftovers()) await end(leftover);
   for (const repository of options.repositories)
     for await (const leftover of repository.leftovers()) await end(leftover);
 

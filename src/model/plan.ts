@@ -41,7 +41,8 @@ export interface SourcePlan {
 }
 
 export type Cut =
-  | { readonly snapshotter: string; readonly volumes: readonly Volume[]; readonly sources: readonly string[] }
+  /** One cut of storage for all of these sources, with the volumes of each. */
+  | { readonly snapshotter: string; readonly volumes: Readonly<Record<string, readonly Volume[]>> }
   | { readonly source: string };
 
 /** What a run will do. Made by a pure function from facts, recipe and configuration; printing it changes nothing. */
@@ -58,5 +59,7 @@ export interface Plan {
   /** Sources to hold, in acquisition order. In a coordinated plan all but at most one. */
   readonly hold: readonly string[];
   readonly cuts: readonly Cut[];
+  /** The storage snapshots stay when the backup is stored, for an instant rollback. */
+  readonly keepSnapshot?: true;
   readonly steps: readonly Step[];
 }

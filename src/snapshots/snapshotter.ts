@@ -9,6 +9,8 @@ import type { Files } from '../runtimes/files.ts';
 export interface StorageOffer {
   /** Absent: they cannot, for these reasons. */
   readonly snapshotter?: string;
+  /** What one cut holds: volumes of the same unit, of however many sources, are cut at once. */
+  readonly unit?: string;
   /** All volumes at the same instant: one subvolume, or a true group snapshot. */
   readonly oneInstant: boolean;
   readonly reasons: readonly Reason[];
@@ -18,13 +20,16 @@ export interface StorageOffer {
 export interface Snapshotter {
   /** `command:NAME`: one of the configuration. */
   readonly name: 'btrfs' | 'csi' | `command:${string}`;
-  /** Creates nothing. */
+  /** Creates nothing. What is in the way, of privileges, programs and free space too, is a reason and never an error. */
   probe(volumes: readonly Volume[]): Promise<StorageOffer>;
   /** Before the window: whatever makes the cut shorter, such as writing back what the file system holds in memory. */
   settle(volumes: readonly Volume[]): Promise<void>;
-  /** Returns at the cut, not when the snapshot is ready. All or nothing: on failure none of its snapshots remain. */
+  /**
+   * Cuts volumes of one unit. Returns at the cut, not when the snapshot is ready. All or nothing: on failure none of its
+   * snapshots remain. Again for a further cut, with a name of its own.
+   */
   cut(volumes: readonly Volume[], run: RunId): Promise<StorageCut>;
-  /** Snapshots that carry a run id; removing one is idempotent. */
+  /** Snapshots that carry a run id and are not kept; removing one is idempotent. */
   leftovers(): AsyncIterable<Leftover>;
 }
 
@@ -32,8 +37,10 @@ export interface Snapshotter {
 export interface StorageCut extends AsyncDisposable {
   /** The cut lies inside this interval. */
   readonly at: Interval;
-  /** The files of one volume as they were at the cut. */
+  /** What its snapshots are called once they are kept. */
+  readonly keptAs: readonly string[];
+  /** The files of one volume as they were at the cut. Throws `source-changed` when it is not the folder that was to be cut. */
   open(volume: Volume): Promise<Files>;
-  /** Keeps the snapshots for an instant rollback; their names. */
-  keep(): Promise<readonly string[]>;
+  /** Keeps the snapshots for an instant rollback, as `keptAs` says: neither dispose nor `recover` removes them. */
+  keep(): Promise<void>;
 }

@@ -81,6 +81,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
 const READS_ENVIRONMENT: Readonly<Record<string, RegExp>> = {
   'cli.ts': /process\.env\b/,
   'runtimes/host/exec.ts': /process\.env\.PATH\b/,
+  'snapshots/program.ts': /process\.env\.PATH\b/,
   'runtimes/docker/dial.ts': /process\.env\.DOCKER_HOST\b/,
   'runtimes/docker/leftovers.ts': /process\.env\.DOCKER_HOST\b/,
 };

@@ -56,10 +56,11 @@ export const planSchema = z
     hold: z.array(text).describe('Sources to hold, in this order'),
     cuts: z.array(
       z.union([
-        z.strictObject({ snapshotter: text, volumes: z.array(volume), sources: z.array(text) }),
+        z.strictObject({ snapshotter: text, volumes: z.record(text, z.array(volume)) }),
         z.strictObject({ source: text }),
       ]),
     ),
+    keepSnapshot: z.literal(true).exactOptional(),
     steps: z.array(
       z.strictObject({
         phase: z.enum(['prepare', 'window', 'finish']),
