@@ -4,7 +4,7 @@ import type { Reason } from '../model/level.ts';
 import type { Manifest, SourceRecord } from '../model/manifest.ts';
 import type { Plan, SourcePlan } from '../model/plan.ts';
 import type { Instant } from '../model/time.ts';
-import type { Window } from './window.ts';
+import type { Window } from './seen.ts';
 
 /** Pure: evidence in, claims with their reasons out. */
 export function claim(
@@ -63,14 +63,9 @@ function coordinationOf(plan: Plan, window: Window): Manifest['coordination'] {
   const skew = cuts.length === 0 ? 0 : Math.max(...cuts.map((it) => it.end)) - Math.min(...cuts.map((it) => it.start));
   if (plan.consistency === 'independent') return { claimed: plan.sources.length === 1, skew, reasons: [] };
   const names = plan.sources.map((it) => it.name);
-  const reasons = names.flatMap((name) => {
-    const hold = window.held[name];
-    if (hold?.unbroken) return [];
-    return [...(hold?.reasons ?? []), ...(window.reasons[name] ?? [])].map((it) => ({
-      ...it,
-      text: `${name}: ${it.text}`,
-    }));
-  });
+  const reasons = names.flatMap((name) =>
+    (window.reasons[name] ?? []).map(({ code, text }) => ({ code, text: `${name}: ${text}` })),
+  );
   // One may go unheld; between two, an effect could be in one image and its cause in neither.
   const unheld = names.filter((name) => !window.held[name]);
   if (unheld.length > 1)

@@ -6,13 +6,17 @@ import type { Cut, Need, Plan, SourcePlan, Step } from '../model/plan.ts';
 import { formatRef } from '../model/ref.ts';
 import type { Millis } from '../model/time.ts';
 import type { Gathered, GatheredSource } from './gather.ts';
+import { type Planned, planHolds } from './holds.ts';
 import { STEPS } from './steps.ts';
 
 /** Pure: facts, recipe and configuration in, data out. Throws `method-impossible` | `privilege` | `preflight` with every reason. */
 export function makePlan({ job, sources }: Gathered, id: BackupId): Plan {
-  const planned = sources.map(planSource);
-  const held = planned.filter(canBeHeld).map((it) => it.name);
-  const coordinated = job.coordinate && planned.length > 1;
+  const coordinated = job.coordinate && sources.length > 1;
+  const { planned, held } = planHolds(
+    sources.map((source) => planSource(source, choose(source))),
+    coordinated,
+    job.onOverrun,
+  );
   return {
     format: 1,
     id,
@@ -45,13 +49,9 @@ function cutsOf(planned: readonly SourcePlan[], sources: readonly GatheredSource
   return [...cuts.values()];
 }
 
-/** What cannot be held goes without, and must prove itself by the server having been quiet: see `Capture.still`. */
-const canBeHeld = ({ reasons }: SourcePlan): boolean => !reasons.some((it) => it.code === 'unholdable');
-
-function planSource(source: GatheredSource): SourcePlan {
+function planSource(source: GatheredSource, offer: Offer): Planned {
   const { request, engine, facts, recipe } = source;
-  const offer = choose(source);
-  return {
+  const plan: SourcePlan = {
     name: request.name,
     ref: formatRef(request.ref),
     engine: engine.name,
@@ -65,6 +65,7 @@ function planSource(source: GatheredSource): SourcePlan {
     needs: needsOf(source, offer),
     facts,
   };
+  return { plan, barrier: engine.barrier, onePoint: offer.onePoint ?? false };
 }
 
 /** The method asked for, or the best that is possible. */

@@ -22,7 +22,7 @@ const HOLD: readonly StepTemplate[] = [
     blocks: 'INSERT, UPDATE, DELETE, TRUNCATE and ALTER TABLE wait; reads do not',
     holds: true,
   },
-  { phase: 'window', what: 'make acknowledged commits durable', statement: 'flush', holds: true },
+  { phase: 'window', what: 'make acknowledged commits durable', statement: 'flush' },
 ];
 const RESUME: StepTemplate = { phase: 'window', what: 'let writes go', statement: 'resume', holds: true };
 
@@ -82,7 +82,7 @@ const MARIADB_HOLD: readonly StepTemplate[] = [
     blocks: 'COMMIT, writes to tables without transactions and changes of definitions wait; reads do not',
     holds: true,
   },
-  { phase: 'window', what: 'make acknowledged commits durable', statement: 'flush', holds: true },
+  { phase: 'window', what: 'make acknowledged commits durable', statement: 'flush' },
   { phase: 'window', what: 'read the position, which must not change' },
   { phase: 'window', what: 'pin what is seen now, for the fingerprint', statement: 'openSnapshot' },
 ];

@@ -1,27 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Hold } from '../engines/capture.ts';
 import { asStillpointError, StillpointError } from '../model/errors.ts';
 import type { Emit } from '../model/events.ts';
-import type { Reason } from '../model/level.ts';
-import type { HoldEvidence, WindowRecord } from '../model/manifest.ts';
 import type { Plan } from '../model/plan.ts';
-import type { Position } from '../model/position.ts';
-import { type Interval, type Millis, startInterval } from '../model/time.ts';
+import { type Millis, startInterval } from '../model/time.ts';
+import { unheldReason } from './holds.ts';
 import type { OpenCapture, OpenCaptures } from './prepare.ts';
 import { doubtsOf, failureOf, worthAnother } from './proof.ts';
+import { type Held, Seen, type Window } from './seen.ts';
 import type { Storage } from './storage.ts';
-
-/** What happened in the window, for `claim`. */
-export interface Window extends WindowRecord {
-  readonly positions: Readonly<Record<string, Position>>;
-  /** Why a source went unheld or its hold does not prove the cut. */
-  readonly reasons: Readonly<Record<string, readonly Reason[]>>;
-}
 
 /** A commit may slip through a hold by a way that no table lock covers: the cut is then taken again, this often. */
 const CUTS = 3;
 /** Where nobody waits and no snapshot is taken, looking for a quiet moment costs nothing. */
 const UNHELD_CUTS = 20;
+/** All attempts to hold together make writers wait for less than this part of the limit; the rest is for the hold itself. */
+const ATTEMPTS_SHARE = 0.5;
 
 /**
  * The only place that stops writes: hold every source of `plan.hold`, flush, cut, prove that nothing moved, resume.
@@ -37,8 +30,7 @@ export async function cutTogether(
 ): Promise<Window> {
   const window = new OpenWindow(captures, storage, plan, emit);
   try {
-    await window.holdAll();
-    signal.throwIfAborted();
+    await window.holdAll(signal);
     await window.flushAll();
     await window.cutUntilProven(signal);
   } catch (cause) {
@@ -46,13 +38,7 @@ export async function cutTogether(
   } finally {
     await window.resumeAll();
   }
-  return window.record();
-}
-
-interface Held {
-  readonly open: OpenCapture;
-  readonly hold: Hold;
-  readonly since: () => Interval;
+  return window.judged();
 }
 
 class OpenWindow {
@@ -60,105 +46,115 @@ class OpenWindow {
   readonly #storage: Storage;
   readonly #plan: Plan;
   readonly #emit: Emit;
-  readonly #opened = performance.now();
-  readonly #holds: Held[] = [];
-  readonly #held: Record<string, HoldEvidence> = {};
-  readonly #cut: Record<string, Interval> = {};
-  readonly #flushed: Record<string, Interval> = {};
-  readonly #positions: Record<string, Position> = {};
-  readonly #reasons: Record<string, readonly Reason[]> = {};
+  readonly #seen: Seen;
+  #tries = 0;
 
   constructor(captures: OpenCaptures, storage: Storage, plan: Plan, emit: Emit) {
     this.#captures = captures;
     this.#storage = storage;
     this.#plan = plan;
     this.#emit = emit;
+    this.#seen = new Seen(plan);
   }
 
-  record(): Window {
-    return {
-      held: this.#held,
-      cut: this.#cut,
-      flushed: this.#flushed,
-      positions: this.#positions,
-      reasons: this.#reasons,
-    };
-  }
-
-  async holdAll(): Promise<void> {
+  /**
+   * All or nothing: when one is refused, all that were had are let go before the next attempt. Writers wait for all
+   * attempts together no longer than one hold may last. Where the policy is a lower claim, who cannot be held goes without.
+   */
+  async holdAll(signal: AbortSignal): Promise<void> {
     const { sources, hold, holdLimit, onOverrun } = this.#plan;
-    for (const { name, reasons } of sources) {
-      const reason = reasons.find((it) => it.code === 'unholdable');
-      if (reason && !hold.includes(name)) this.#emit({ event: 'unheld', source: name, reason });
+    for (const source of sources) {
+      const reason = unheldReason(source);
+      if (reason && !hold.includes(source.name)) this.#emit({ event: 'unheld', source: source.name, reason });
     }
-    for (const name of hold) {
-      const open = this.#captures.find((it) => it.plan.name === name);
-      if (!open) throw new StillpointError('internal', `The plan holds ${name}, which is not among its sources.`);
-      this.#emit({ event: 'holding', source: name, limit: holdLimit });
+    let wanted = hold.map((name) => this.#capture(name));
+    let stalled = 0;
+    for (let attempt = 1; wanted.length > 0; attempt++) {
+      await Promise.all(wanted.map(({ capture }) => capture.ready()));
+      signal.throwIfAborted();
+      const start = performance.now();
+      const refused = await this.#tryHolding(wanted, holdLimit - stalled);
+      signal.throwIfAborted();
+      if (!refused) return;
+      await this.#letGo();
+      this.#seen.forgetHolds();
+      stalled += performance.now() - start;
+      if (stalled < holdLimit * ATTEMPTS_SHARE) {
+        const text = `attempt ${attempt}: all let go again; ${refused.error.message}`;
+        this.#emit({ event: 'step', source: refused.open.plan.name, step: 'hold-again', text });
+        await sleep(20 + Math.random() * 80, undefined, { signal });
+        continue;
+      }
+      const text = `In ${attempt} attempts, in which writers waited for ${Math.round(stalled)} ms: ${refused.error.message}`;
+      if (onOverrun === 'fail') throw new StillpointError('hold-refused', text, { cause: refused.error });
+      this.#seen.notHeld(refused.open.plan.name, text);
+      this.#emit({ event: 'unheld', source: refused.open.plan.name, reason: { code: 'not-held', text } });
+      wanted = wanted.filter((it) => it !== refused.open);
+    }
+  }
+
+  /** Who waits for transactions first, one after the other; the others behind them, all at once. The first that is refused. */
+  async #tryHolding(wanted: readonly OpenCapture[], room: Millis): Promise<Refused | undefined> {
+    const deadline = performance.now() + room;
+    const hold = async (open: OpenCapture): Promise<Refused | undefined> => {
+      const { name } = open.plan;
+      this.#emit({ event: 'holding', source: name, limit: this.#plan.holdLimit });
       try {
-        const hold = await open.capture.hold();
-        // From the request on: a lock that waits stops writers, too. Attempts that were given up let them go again.
-        this.#holds.push({ open, since: startInterval(hold.since), hold });
-        this.#emit({ event: 'held', source: name, at: this.#at() });
+        this.#seen.granted(open, await open.capture.hold(deadline - performance.now()));
       } catch (cause) {
         const error = asStillpointError(cause);
-        if (onOverrun === 'fail' || error.code !== 'hold-refused') throw error;
-        const reason = { code: 'not-held', text: error.message };
-        this.#doubt(name, reason);
-        this.#emit({ event: 'unheld', source: name, reason });
+        if (error.code !== 'hold-refused') throw cause;
+        return { open, error };
       }
+      this.#emit({ event: 'held', source: name, at: this.#seen.at() });
+      return undefined;
+    };
+    for (const open of wanted.filter((it) => it.source.engine.barrier === 'transactions')) {
+      const refused = await hold(open);
+      if (refused) return refused;
     }
+    const results = await Promise.allSettled(
+      wanted.filter((it) => it.source.engine.barrier === 'statements').map((it) => hold(it)),
+    );
+    for (const it of results) if (it.status === 'rejected') throw it.reason;
+    return results.flatMap((it) => (it.status === 'fulfilled' && it.value ? [it.value] : []))[0];
   }
 
+  /** Held or not: what was acknowledged before this is in every image. It begins when all are held. */
   async flushAll(): Promise<void> {
     await Promise.all(
-      this.#holds.map(async ({ open, hold }) => {
+      this.#captures.map(async ({ plan: { name }, capture }) => {
         const since = startInterval();
-        await hold.flush();
-        this.#flushed[open.plan.name] = since();
-        this.#emit({ event: 'flushed', source: open.plan.name, at: this.#at() });
+        await capture.flush();
+        this.#seen.flushed(name, since());
+        this.#emit({ event: 'flushed', source: name, at: this.#seen.at() });
       }),
     );
   }
 
-  /** Cuts until nothing moved meanwhile; where that does not come to pass it fails, or keeps the last cut with its doubts. */
+  /** Cuts until nothing moved meanwhile, as often as that may be tried; the last cut counts. */
   async cutUntilProven(signal: AbortSignal): Promise<void> {
-    const unheld = this.#captures.filter((it) => !this.#holds.some(({ open }) => open === it));
-    const tries = this.#holds.length === 0 && this.#storage.cuts === 0 ? UNHELD_CUTS : CUTS;
-    for (let attempt = 1; ; attempt++) {
+    const unheld = this.#captures.filter(({ plan }) => !this.#seen.isHeld(plan.name));
+    const most = this.#seen.holds.length === 0 && this.#storage.cuts === 0 ? UNHELD_CUTS : CUTS;
+    do {
       signal.throwIfAborted();
-      const before = await this.#witnesses();
+      this.#tries++;
+      this.#seen.before(await this.#witnesses());
       await this.#cutAll();
-      const after = await this.#witnesses();
-      const still = await Promise.all(
-        unheld.map(async ({ plan, capture }) => [plan.name, await capture.still()] as const),
-      );
-      this.#tellCuts();
-      const readings = before.flatMap((it, at) => {
-        const second = after[at];
-        return second ? [{ name: it.name, before: it.witness, after: second.witness }] : [];
-      });
-      const doubts = doubtsOf(readings, Object.fromEntries(still));
-      for (const { name, after: last } of readings) {
-        const reasons = doubts.filter((it) => it.name === name).map((it) => it.reason);
-        this.#held[name] = { held: this.#since(name), session: last.session, unbroken: reasons.length === 0, reasons };
-      }
-      if (doubts.length === 0) return;
-      if (attempt < tries && worthAnother(doubts)) continue;
-      if (this.#plan.onOverrun === 'fail') throw failureOf(this.#plan, doubts, tries);
-      for (const { name, reason } of doubts) {
-        this.#doubt(name, reason);
-        this.#emit({ event: 'downgraded', source: name, reason });
-      }
-      return;
-    }
+      this.#seen.after(await this.#witnesses());
+      const still = unheld.map(async ({ plan, capture }) => [plan.name, await capture.still()] as const);
+      this.#seen.unheld(Object.fromEntries(await Promise.all(still)));
+      for (const cut of this.#seen.cutEvents()) this.#emit(cut);
+      const doubts = doubtsOf(this.#seen.evidence());
+      if (doubts.length === 0 || !worthAnother(doubts)) return;
+    } while (this.#tries < most);
   }
 
   /** A server that ended a hold also ends the statements that depend on it: then the hold is what was lost. */
   async lostOr(cause: unknown): Promise<unknown> {
     // The word of the ended session may arrive a moment after the first error that it caused.
     await sleep(20);
-    const lost = this.#lost();
+    const lost = this.#seen.holds.find((it) => it.hold.lost.aborted);
     if (!lost) return cause;
     const why = asStillpointError(lost.hold.lost.reason).message;
     const text = `The hold on ${lost.open.plan.name} did not last through the cut: ${why}.`;
@@ -167,68 +163,56 @@ class OpenWindow {
 
   /** Lets all go, even when letting one go fails; measured per source until its writes flow. */
   async resumeAll(): Promise<void> {
-    const spans: Record<string, { from: Millis; to: Millis }> = {};
-    const failed: unknown[] = [];
-    await Promise.all(
-      this.#holds.map(async ({ open, hold, since }) => {
-        const { name } = open.plan;
-        try {
-          await hold.resume();
-        } catch (cause) {
-          failed.push(cause);
-        }
-        const interval = since();
-        spans[name] = { from: interval.start - this.#opened, to: interval.end - this.#opened };
-        this.#held[name] = { session: '', unbroken: false, reasons: [], ...this.#held[name], held: interval };
-      }),
-    );
-    if (failed.length > 0) {
-      const text = `Writes could not be shown to flow again: ${asStillpointError(failed[0]).message}`;
-      throw new StillpointError('still-held', text, { cause: failed[0] });
+    const any = this.#seen.holds.length > 0;
+    await this.#letGo();
+    if (any) this.#emit({ event: 'resumed', ...this.#seen.spans() });
+  }
+
+  async #letGo(): Promise<void> {
+    const resume = async (held: Held): Promise<void> => {
+      held.released = performance.now();
+      await held.hold.resume();
+      held.flows = performance.now();
+    };
+    const results = await Promise.allSettled(this.#seen.holds.map(resume));
+    const failed = results.find((it) => it.status === 'rejected');
+    if (failed) {
+      const text = `Writes could not be shown to flow again: ${asStillpointError(failed.reason).message}`;
+      throw new StillpointError('still-held', text, { cause: failed.reason });
     }
-    const longest = Math.max(0, ...Object.values(spans).map((it) => it.to - it.from));
-    if (this.#holds.length > 0) this.#emit({ event: 'resumed', held: spans, longest });
+  }
+
+  /** What the whole of it proves, now that it is over: doubts fail the run or lower its claim, as the plan says. */
+  judged(): Window {
+    const doubts = doubtsOf(this.#seen.evidence());
+    if (doubts.length > 0 && this.#plan.onOverrun === 'fail') throw failureOf(this.#plan, doubts, this.#tries);
+    for (const { name, reason } of doubts) this.#emit({ event: 'downgraded', source: name, reason });
+    return this.#seen.window(doubts);
   }
 
   async #cutAll(): Promise<void> {
     await Promise.all(
       this.#captures.map(async ({ plan: { name }, capture }) => {
         const since = startInterval();
-        this.#positions[name] = await capture.cut();
-        this.#cut[name] = since();
+        this.#seen.cut(name, await capture.cut(), since());
       }),
     );
     // The sessions' points first: they take a millisecond, and what storage holds must not be older.
-    Object.assign(this.#cut, await this.#storage.cut());
-  }
-
-  #tellCuts(): void {
-    for (const [source, { start, end }] of Object.entries(this.#cut)) {
-      const position = this.#positions[source];
-      if (position) this.#emit({ event: 'cut', source, from: start - this.#opened, to: end - this.#opened, position });
-    }
+    this.#seen.storageCuts(await this.#storage.cut());
   }
 
   #witnesses() {
-    return Promise.all(
-      this.#holds.map(async ({ open, hold }) => ({ name: open.plan.name, witness: await hold.witness() })),
-    );
+    return Promise.all(this.#seen.holds.map(async ({ open, hold }) => [open.plan.name, await hold.witness()] as const));
   }
 
-  #lost(): Held | undefined {
-    return this.#holds.find((it) => it.hold.lost.aborted);
+  #capture(name: string): OpenCapture {
+    const open = this.#captures.find((it) => it.plan.name === name);
+    if (!open) throw new StillpointError('internal', `The plan holds ${name}, which is not among its sources.`);
+    return open;
   }
+}
 
-  #since(name: string): Interval {
-    const held = this.#holds.find((it) => it.open.plan.name === name);
-    return (held?.since ?? startInterval())();
-  }
-
-  #doubt(name: string, reason: Reason): void {
-    this.#reasons[name] = [...(this.#reasons[name] ?? []), reason];
-  }
-
-  #at(): Millis {
-    return performance.now() - this.#opened;
-  }
+interface Refused {
+  readonly open: OpenCapture;
+  readonly error: StillpointError;
 }

@@ -17,10 +17,20 @@ export interface Capture extends AsyncDisposable {
   /** Before the window, may take hours, writers unhindered: checkpoint, the fuzzy files of `copy`. */
   prepare(put: Put, signal: AbortSignal): Promise<void>;
   /**
-   * Stops writes within the acquire budget, for the run's hold limit at most, or throws `hold-refused` (naming who is in
-   * the way) with nothing held. The stall that all its attempts cause together stays below the limit. Once.
+   * Right before each attempt to hold, while nothing of the whole run is held: sets the server's own limits on the holding
+   * sessions, lists what to lock, lets go of what of ours was in the way of the last attempt. Writers unhindered.
    */
-  hold(): Promise<Hold>;
+  ready(): Promise<void>;
+  /**
+   * One attempt to stop writes, within the engine's acquire budget, for `room` at most (at most the run's hold limit); or
+   * throws `hold-refused` (naming who is in the way) with nothing held, and may be asked again after `ready`.
+   */
+  hold(room: Millis): Promise<Hold>;
+  /**
+   * Makes every commit durable that was acknowledged before this call; writes may flow or be held. Called in the window
+   * when all that is to be held is held. May be called again.
+   */
+  flush(): Promise<void>;
   /** In the window, milliseconds: pins the point (exported snapshots, restore point, LSN). Again only after a void cut. */
   cut(): Promise<Position>;
   /**
@@ -48,10 +58,10 @@ export type Captured = Pick<
 export interface Hold extends AsyncDisposable {
   /** When the request that was granted was sent, on the monotonic clock: from then on writers may have waited. */
   readonly since: Millis;
-  /** The session died or the limit passed: what is cut after this is void. */
+  /** The earliest moment, on the same clock, at which the hold may end without us: what is cut after it is void. */
+  readonly until: Millis;
+  /** The session died or `until` passed: what is cut after this is void. */
   readonly lost: AbortSignal;
-  /** Makes every acknowledged commit durable. May be called again. */
-  flush(): Promise<void>;
   /**
    * Reads from the server, over another connection, what must not change while writes are held: equal before and after
    * the cut means that no commit fell between. Sends nothing on the holding sessions.

@@ -16,6 +16,11 @@ export interface Engine {
   readonly name: string;
   /** As people write it: `PostgreSQL`. */
   readonly title: string;
+  /**
+   * What its hold waits for: open transactions, or only statements that run. Those that wait for transactions are taken
+   * first, one after the other, because they may take long; the others after them, all at once.
+   */
+  readonly barrier: 'transactions' | 'statements';
   /** Pure: is it mine, by evidence alone? Never logs in. */
   recognise(evidence: Evidence): Recognition | undefined;
   /** Read-only, lock-free, at most 5 s. Throws `unreachable` | `login-refused`. */

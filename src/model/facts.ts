@@ -50,6 +50,8 @@ export interface Facts {
   readonly databases: readonly string[];
   /** Number of user tables over all databases: what a hold has to lock. */
   readonly tables: number;
+  /** Of the databases to be backed up those that hold tables or large objects. */
+  readonly populated?: readonly string[];
   /** Settings that decide what is possible or that a restore must reproduce. */
   readonly settings: Readonly<Record<string, string>>;
   /** What this login may do, by the engine's own names. */
@@ -71,4 +73,6 @@ export interface Offer {
   readonly possible: boolean;
   readonly level: Level;
   readonly reasons: readonly Reason[];
+  /** Its cut is one point of the server even while writes go on: in a group one such source may go unheld. */
+  readonly onePoint?: true;
 }

@@ -48,7 +48,12 @@ export interface SourceRecord {
 
 /** What shows that a hold was real and unbroken. */
 export interface HoldEvidence {
+  /** From the request that was granted until writes flowed again. */
   readonly held: Interval;
+  /** On the clock of `held`: when the hold was had, the earliest moment at which it could have ended by itself, and when it was let go. */
+  readonly granted?: Millis;
+  readonly until?: Millis;
+  readonly released?: Millis;
   /** The server's own name for the sessions that held: `pid 4711 since 2026-11-21T02:00:00Z`. */
   readonly session: string;
   readonly unbroken: boolean;

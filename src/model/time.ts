@@ -18,9 +18,11 @@ export const now = (): Instant => new Date().toISOString();
 
 /** A running stopwatch, begun now or at a moment of the monotonic clock: call it to end the interval. */
 export function startInterval(start: Millis = performance.now()): () => Interval {
-  const from = new Date(Date.now() - (performance.now() - start)).toISOString();
-  return () => {
-    const end = performance.now();
-    return { from, to: now(), millis: end - start, start, end };
-  };
+  return () => intervalOf(start, performance.now());
+}
+
+/** The interval between two moments of the monotonic clock. */
+export function intervalOf(start: Millis, end: Millis): Interval {
+  const wall = (moment: Millis): Instant => new Date(Date.now() - (performance.now() - moment)).toISOString();
+  return { from: wall(start), to: wall(end), millis: end - start, start, end };
 }

@@ -5,6 +5,7 @@ import type { Artifact } from '../../model/manifest.ts';
 import type { SourcePlan } from '../../model/plan.ts';
 import type { Position } from '../../model/position.ts';
 import type { Login } from '../../model/secret.ts';
+import type { Millis } from '../../model/time.ts';
 import type { Put } from '../../repositories/repository.ts';
 import type { Instance, Process } from '../../runtimes/runtime.ts';
 import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
@@ -12,8 +13,9 @@ import type { CaptureRun } from '../engine.ts';
 import { beginDump } from './begin.ts';
 import { type Counter, countersOf } from './counters.ts';
 import { asNdjson, counterPrints, type Print, tablePrints } from './fingerprint.ts';
+import { flushLog } from './flush.ts';
 import { DumpHead } from './head.ts';
-import { holdWrites, readyHold } from './hold.ts';
+import { type HoldSessions, holdWrites, readyHold } from './hold.ts';
 import { applicationName, dumpName, markSql, systemName } from './names.ts';
 import type { ObjectPrint } from './objects.ts';
 import { asPosition, type Place, placeText, readPlace } from './position.ts';
@@ -75,7 +77,7 @@ class Dump implements Capture {
   }
 
   async prepare(): Promise<void> {
-    const { at, login, plan, stack, control, id, holdLimit, tell } = this.#parts;
+    const { at, login, plan, stack, control, id, tell } = this.#parts;
     this.#holder = await openMarked(stack, at, login, id);
     this.#reader = await openMarked(stack, at, login, id);
     await this.#reader.query(fill(plan.statements.guardSnapshot));
@@ -87,15 +89,29 @@ class Dump implements Capture {
     lost.addEventListener('abort', tellLost, { once: true });
     this.#definitions = await definitionsOf(control, this.#databases, plan.database === undefined);
     this.#counters = await countersOf(control, await tablesOf(control, this.#databases));
-    await readyHold({ holder: this.#holder, control, statements: plan.statements, limit: holdLimit });
     await this.#startTool();
     tell('window-sessions', 'sessions opened, mariadb-dump waits to begin');
   }
 
-  async hold(): Promise<Hold> {
+  async ready(): Promise<void> {
+    const { stack, at, login, id } = this.#parts;
+    // An attempt in vain may have had to end the session that was to hold.
+    if (this.#holder?.lost.aborted) this.#holder = await openMarked(stack, at, login, id);
+    await readyHold(this.#sessions());
+  }
+
+  hold(room: Millis): Promise<Hold> {
+    return holdWrites(this.#sessions(), room);
+  }
+
+  flush(): Promise<void> {
+    return flushLog(this.#parts.control, this.#parts.plan.statements);
+  }
+
+  #sessions(): HoldSessions {
     const { control, plan, holdLimit } = this.#parts;
     if (!this.#holder) throw new StillpointError('internal', 'The dump was held before it was prepared.');
-    return holdWrites({ holder: this.#holder, control, statements: plan.statements, limit: holdLimit });
+    return { holder: this.#holder, control, statements: plan.statements, limit: holdLimit };
   }
 
   async cut(): Promise<Position> {

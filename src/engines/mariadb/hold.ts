@@ -1,11 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, StillpointError } from '../../model/errors.ts';
 import type { Millis } from '../../model/time.ts';
 import type { Hold, Witness } from '../capture.ts';
-import { flushLog } from './flush.ts';
+import { lease } from '../lease.ts';
 import { holdMark } from './names.ts';
 import { placeText, readPlace } from './position.ts';
-import { errorOf, fill, type Session } from './session.ts';
+import { fill, type Session } from './session.ts';
 import { openTransactions } from './transactions.ts';
 
 /** What a hold needs: the session that holds, and one beside it to look and flush with. */
@@ -18,7 +17,6 @@ export interface HoldSessions {
 
 /** lock_wait_timeout counts in whole seconds (manual); while it waits only DDL and tables without transactions wait behind it. */
 const ACQUIRE_SECONDS = 1;
-const ATTEMPTS = 3;
 
 /** Sets the server's limits on the session that is going to hold. Holds nothing; writers notice nothing. */
 export async function readyHold({ holder, control, statements, limit }: HoldSessions): Promise<void> {
@@ -33,29 +31,21 @@ export async function readyHold({ holder, control, statements, limit }: HoldSess
  * BACKUP STAGE BLOCK_COMMIT: nothing commits, on any table of any engine, and no definition changes (manual: BACKUP STAGE).
  * Statements that read, or that only began to write, are not waited for: a long SELECT does not delay it.
  */
-export async function holdWrites(sessions: HoldSessions): Promise<Hold> {
-  const { holder, control, statements, limit } = sessions;
-  const start = performance.now();
-  for (let attempt = 1; ; attempt++) {
-    const since = performance.now();
-    try {
-      // One round trip, and nothing on this session afterwards: the server's idle time-out is what ends the hold.
-      await holder.query(fill(statements.hold));
-      return held(sessions, since);
-    } catch (cause) {
-      const culprit = await whoIsInTheWay(control);
-      await letGo(holder, statements);
-      const room = performance.now() - start + 1_000 * ACQUIRE_SECONDS < limit;
-      if (errorOf(cause).code === 'ER_LOCK_WAIT_TIMEOUT' && attempt < ATTEMPTS && room && !holder.lost.aborted) {
-        await sleep(20 + Math.random() * 80);
-        continue;
-      }
-      throw new StillpointError(
-        'hold-refused',
-        `Writes could not be held: ${attempt} attempts of at most ${ACQUIRE_SECONDS} s each were in vain (${messageOf(cause)}); ${culprit}.`,
-        { cause },
-      );
-    }
+export async function holdWrites(sessions: HoldSessions, room: Millis): Promise<Hold> {
+  const { holder, control, statements } = sessions;
+  const since = performance.now();
+  try {
+    // One round trip, and nothing on this session afterwards: the server's idle time-out is what ends the hold.
+    await holder.query(fill(statements.hold));
+    return held(sessions, since, room);
+  } catch (cause) {
+    const culprit = await whoIsInTheWay(control);
+    await letGo(holder, statements);
+    throw new StillpointError(
+      'hold-refused',
+      `Writes could not be held within ${ACQUIRE_SECONDS} s (${messageOf(cause)}): ${culprit}.`,
+      { cause },
+    );
   }
 }
 
@@ -76,27 +66,17 @@ async function whoIsInTheWay(control: Session): Promise<string> {
     : 'no statement runs that could be in the way, so a session holds LOCK TABLES … WRITE, or another backup is running';
 }
 
-function held({ holder, control, statements, limit }: HoldSessions, since: Millis): Hold {
-  const timer = new AbortController();
-  const expiry = setTimeout(
-    () => timer.abort(new StillpointError('hold-lost', `The hold passed its limit of ${limit} ms.`)),
-    limit,
-  );
-  const lost = AbortSignal.any([timer.signal, holder.lost]);
-  let writing: readonly string[] | undefined;
-  let resumed: Promise<void> | undefined;
-  const resume = (): Promise<void> => {
-    resumed ??= (async () => {
-      clearTimeout(expiry);
-      // A session that is lost holds nothing: its locks ended with it.
-      if (!holder.lost.aborted) await letGo(holder, statements);
-    })();
-    return resumed;
+function held({ holder, control, statements }: HoldSessions, since: Millis, room: Millis): Hold {
+  const release = async (): Promise<void> => {
+    // A session that is lost holds nothing: its locks ended with it.
+    if (!holder.lost.aborted) await letGo(holder, statements);
   };
+  const { resume, lost, until } = lease({ since, room, sessions: [holder.lost], release });
+  let writing: readonly string[] | undefined;
   return {
     since,
+    until,
     lost,
-    flush: () => flushLog(control, statements),
     async witness(): Promise<Witness> {
       const place = placeText(await readPlace(control));
       const open = await openTransactions(control);

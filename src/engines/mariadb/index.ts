@@ -14,6 +14,7 @@ import { dumpFiles, restoreDump } from './restore-dump.ts';
 export const mariadb: Engine = {
   name: 'mariadb',
   title: 'MariaDB',
+  barrier: 'statements',
   recognise,
   inspect,
   offers,

@@ -16,7 +16,7 @@ import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
 import type { CaptureRun, Tell } from '../engine.ts';
 import { readControl } from './control.ts';
 import { fingerprint } from './fingerprint.ts';
-import { acquireBudget, holdTables, type ReadyHold, readyHold } from './hold.ts';
+import { acquireBudget, TableHold } from './hold.ts';
 import { applicationName, slotName } from './names.ts';
 import { between, type CutSequences, readSequences } from './sequences.ts';
 import { fill, openSession, type Row, type Session } from './session.ts';
@@ -108,7 +108,7 @@ class Copy implements Capture {
   #tablespaceState: string | undefined;
   #stopped: Row | undefined;
   #control: Buffer | undefined;
-  #ready: ReadyHold | undefined;
+  #barrier: TableHold | undefined;
   #sequences: CutSequences = new Map();
   #readers: readonly Session[] = [];
   #position: Position | undefined;
@@ -153,8 +153,8 @@ class Copy implements Capture {
     const { databases, settings } = plan.facts;
     const holders = await Promise.all(databases.map((it) => open(it)));
     this.#readers = await Promise.all(databases.map((it) => open(it)));
-    const acquire = acquireBudget(Number(settings.deadlock_timeout ?? 1000));
-    this.#ready = await readyHold({ holders, control, statements, acquire, limit: holdLimit });
+    const acquire = acquireBudget(settings, holdLimit);
+    this.#barrier = new TableHold({ holders, control, statements, acquire, limit: holdLimit });
     // Once before it counts: the first run of a query fills the session's catalog caches, which takes ten times as long.
     await Promise.all([
       readSequences(this.#readers),
@@ -166,9 +166,21 @@ class Copy implements Capture {
     tell('window-sessions', `${holders.length + this.#readers.length} sessions in ${databases.length} databases`);
   }
 
-  async hold(): Promise<Hold> {
-    if (!this.#ready) throw new StillpointError('internal', 'The copy was held before it was prepared.');
-    return holdTables(this.#ready, this.#parts.run);
+  ready(): Promise<void> {
+    return this.#prepared().ready();
+  }
+
+  hold(room: Millis): Promise<Hold> {
+    return this.#prepared().hold(room);
+  }
+
+  flush(): Promise<void> {
+    return this.#prepared().flush(this.#parts.run);
+  }
+
+  #prepared(): TableHold {
+    if (!this.#barrier) throw new StillpointError('internal', 'The copy was held before it was prepared.');
+    return this.#barrier;
   }
 
   async cut(): Promise<Position> {

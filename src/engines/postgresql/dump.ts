@@ -15,12 +15,13 @@ import type { CaptureRun, Tell } from '../engine.ts';
 import { Archive } from './archive.ts';
 import { clusterPrints, databasePrints, fingerprint, type Print, type Scope } from './fingerprint.ts';
 import { Globals } from './globals.ts';
-import { acquireBudget, holdTables, type ReadyHold, readyHold } from './hold.ts';
+import { acquireBudget, TableHold } from './hold.ts';
 import { applicationName, dumpName, globalsName } from './names.ts';
 import { Readers } from './readers.ts';
 import { between, readSequences, type Sequences } from './sequences.ts';
 import { fill, openSession, type Session } from './session.ts';
 import { movedSince } from './still.ts';
+import { holdsData } from './tables.ts';
 import { outputOf, type Tools, toolsOf } from './tools.ts';
 import { checkUnchanged } from './unchanged.ts';
 
@@ -72,7 +73,7 @@ class Dump implements Capture {
   readonly #names: Record<string, string> = {};
   #readers = new Readers([], {});
   #holders: readonly Session[] = [];
-  #ready: ReadyHold | undefined;
+  #barrier: TableHold | undefined;
   #snapshots = new Map<string, string>();
   #position: Position | undefined;
 
@@ -97,21 +98,28 @@ class Dump implements Capture {
     this.#readers = new Readers(sessions, statements);
     // Once before it counts: the first query of a session takes ten times as long.
     await Promise.all(sessions.map((it) => it.query(`${fill(statements.openSnapshot)}; ${fill(statements.witness)}`)));
-    await this.#readers.lock();
-    this.#ready = await readyHold({
-      holders: this.#holders,
-      control,
-      statements,
-      acquire: acquireBudget(Number(plan.facts.settings.deadlock_timeout ?? 1000)),
-      limit: holdLimit,
-      between: () => this.#readers.lock(),
-    });
+    const acquire = acquireBudget(plan.facts.settings, holdLimit);
+    this.#barrier = new TableHold({ holders: this.#holders, control, statements, acquire, limit: holdLimit });
     tell('window-sessions', `${2 * databases.length} sessions in ${databases.length} databases`);
   }
 
-  async hold(): Promise<Hold> {
-    if (!this.#ready) throw new StillpointError('internal', 'The dump was held before it was prepared.');
-    return holdTables(this.#ready, this.#parts.id);
+  async ready(): Promise<void> {
+    // Anew after an attempt in vain: what the readers lock may have been in the way of the one whom it waited for.
+    await this.#readers.lock();
+    await this.#prepared().ready();
+  }
+
+  hold(room: Millis): Promise<Hold> {
+    return this.#prepared().hold(room);
+  }
+
+  flush(): Promise<void> {
+    return this.#prepared().flush(this.#parts.id);
+  }
+
+  #prepared(): TableHold {
+    if (!this.#barrier) throw new StillpointError('internal', 'The dump was held before it was prepared.');
+    return this.#barrier;
   }
 
   async cut(): Promise<Position> {
@@ -131,8 +139,9 @@ class Dump implements Capture {
   async still(): Promise<readonly Reason[]> {
     const { control, statements } = this.#parts;
     const { sessions } = this.#readers;
-    // One transaction is one point by itself.
-    if (sessions.length === 1) return [];
+    const populated = (await Promise.all(sessions.map(holdsData))).filter((it) => it);
+    // One transaction is one point by itself, and a database without data has nothing that could be of another.
+    if (populated.length < 2) return [];
     const moved = await movedSince(sessions, control, statements);
     return moved.map(({ code, text }) => ({ code, text: `each database is dumped at a point of its own: ${text}` }));
   }

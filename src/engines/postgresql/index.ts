@@ -15,6 +15,7 @@ import { restore, restoreFiles } from './restore.ts';
 export const postgresql: Engine = {
   name: 'postgresql',
   title: 'PostgreSQL',
+  barrier: 'transactions',
   recognise,
   inspect,
   offers,

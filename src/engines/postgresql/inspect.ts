@@ -240,6 +240,7 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
     },
     databases,
     tables,
+    populated: counts.filter((it) => it.tables > 0 || it.largeObjects).map((it) => it.database),
     settings,
     privileges,
     blockers,

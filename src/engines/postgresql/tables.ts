@@ -13,6 +13,7 @@ SELECT count(*) FROM pg_largeobject_metadata m WHERE current_setting('lo_compat_
 export interface TableCount {
   readonly database: string;
   readonly tables: number;
+  readonly largeObjects: boolean;
   readonly unreadable: number;
   readonly firstUnreadable: string;
   readonly unlockable: number;
@@ -28,7 +29,8 @@ export async function countTables(session: Session): Promise<TableCount> {
   const [row] = await session.query(`
     SELECT count(*) AS tables, count(*) FILTER (WHERE NOT readable) AS unreadable, min(name) FILTER (WHERE NOT readable) AS unread,
            count(*) FILTER (WHERE NOT lockable) AS unlockable, min(name) FILTER (WHERE NOT lockable) AS unlock,
-           count(*) FILTER (WHERE filtered) AS filtered, (${UNREADABLE_OBJECTS}) AS objects
+           count(*) FILTER (WHERE filtered) AS filtered, (${UNREADABLE_OBJECTS}) AS objects,
+           EXISTS (SELECT FROM pg_largeobject_metadata) AS large
     FROM (SELECT c.oid::regclass::text AS name, has_table_privilege(c.oid, 'SELECT') AS readable, row_security_active(c.oid) AS filtered,
                  has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE'
                    || CASE WHEN current_setting('server_version_num')::int >= 170000 THEN ', MAINTAIN' ELSE '' END) AS lockable
@@ -36,6 +38,7 @@ export async function countTables(session: Session): Promise<TableCount> {
   return {
     database: session.database,
     tables: Number(row?.tables),
+    largeObjects: row?.large === 't',
     unreadable: Number(row?.unreadable),
     firstUnreadable: row?.unread ?? '',
     unlockable: Number(row?.unlockable),
@@ -43,6 +46,14 @@ export async function countTables(session: Session): Promise<TableCount> {
     unreadableObjects: Number(row?.objects),
     filtered: Number(row?.filtered),
   };
+}
+
+/** Whether there is anything in this session's database that transactions change, as far as its own snapshot sees. */
+export async function holdsData(session: Session): Promise<boolean> {
+  const [row] = await session.query(
+    `SELECT EXISTS (SELECT ${USER_TABLES}) OR EXISTS (SELECT FROM pg_largeobject_metadata) AS data`,
+  );
+  return row?.data === 't';
 }
 
 /** A table as `LOCK TABLE` takes it. */

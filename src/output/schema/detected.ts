@@ -23,7 +23,15 @@ const found = z.strictObject({
     )
     .describe('Where data, log and what else belongs to it really lie'),
   facts: factsSchema.exactOptional(),
-  offers: z.array(z.strictObject({ method, possible: z.boolean(), level, reasons: z.array(reason) })),
+  offers: z.array(
+    z.strictObject({
+      method,
+      possible: z.boolean(),
+      level,
+      reasons: z.array(reason),
+      onePoint: z.literal(true).exactOptional(),
+    }),
+  ),
   problem: z.strictObject({ code: text, message: text, next: text }).exactOptional(),
 });
 

@@ -26,7 +26,15 @@ export const manifestSchema = z
       .strictObject({
         held: z.record(
           text,
-          z.strictObject({ held: interval, session: text, unbroken: z.boolean(), reasons: z.array(reason) }),
+          z.strictObject({
+            held: interval,
+            granted: millis.exactOptional(),
+            until: millis.exactOptional(),
+            released: millis.exactOptional(),
+            session: text,
+            unbroken: z.boolean(),
+            reasons: z.array(reason),
+          }),
         ),
         cut: z.record(text, interval),
         flushed: z.record(text, interval),

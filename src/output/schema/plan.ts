@@ -15,6 +15,7 @@ export const factsSchema = z.strictObject({
   paths: z.strictObject({ data: text, log: text, more: z.array(text) }),
   databases: z.array(text),
   tables: z.number(),
+  populated: z.array(text).exactOptional(),
   settings: words,
   privileges: z.array(text),
   blockers: z.array(z.strictObject({ code: text, text, methods: z.array(method) })),
