@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -12,7 +12,7 @@ import { storedManifest, storedVerification } from '../../src/repositories/store
 import { manifestOf, verificationOf } from '../conformance/backups.ts';
 
 const BACKUPS = 10_000;
-const ROUNDS = 7;
+const ROUNDS = 15;
 const root = join(import.meta.dirname, '../..');
 
 /** Ten thousand manifests as a year of hourly backups leaves them, every second one verified; no streams. */
@@ -34,46 +34,59 @@ async function fill(repository: string): Promise<void> {
   }
 }
 
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const ACTS = ['node -e 0', 'stillpoint --version', 'stillpoint list'] as const;
 
-/** The built program, as a user starts it: `list` of ten thousand against `--version`, and that against `node -e 0`. */
-export async function storeList(): Promise<string[]> {
+/** Milliseconds of each turn. */
+export type Turns = Readonly<Record<(typeof ACTS)[number], readonly number[]>>;
+
+/** The built program, as a user starts it: `list` of ten thousand, `--version` and `node -e 0` in turns. */
+export async function measureList(rounds = ROUNDS): Promise<Turns> {
   const folder = await mkdtemp(join(tmpdir(), 'stillpoint-list-'));
   try {
     await execa('npx', ['tsc', '-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist')], { cwd: root });
-    for (const name of ['package.json', 'recipes', 'node_modules']) {
-      await execa('ln', ['-s', join(root, name), join(folder, name)]);
-    }
+    await cp(join(root, 'bin'), join(folder, 'bin'), { recursive: true });
+    for (const name of ['package.json', 'recipes', 'node_modules']) await symlink(join(root, name), join(folder, name));
     await fill(join(folder, 'store'));
-    const cli = join(folder, 'dist', 'cli.js');
-    const acts = {
-      'node -e 0': ['-e', '0'],
-      'stillpoint --version': [cli, '--version'],
-      'stillpoint list': [cli, 'list', '--from', join(folder, 'store')],
-    };
-    const times = new Map<string, number[]>(Object.keys(acts).map((name) => [name, []]));
-    for (let round = 0; round <= ROUNDS; round += 1) {
-      for (const [name, args] of Object.entries(acts)) {
+    const bin = join(folder, 'bin', 'stillpoint.cjs');
+    const args = [
+      ['-e', '0'],
+      [bin, '--version'],
+      [bin, 'list', '--from', join(folder, 'store')],
+    ];
+    const times: number[][] = ACTS.map(() => []);
+    for (let round = 0; round <= rounds; round += 1) {
+      for (const [act, arg] of args.entries()) {
         const start = performance.now();
-        await execa(process.execPath, args, { stdout: 'ignore' });
+        await execa(process.execPath, arg, { stdout: 'ignore', cwd: folder });
         // The first round fills the cache of the list and does not count.
-        if (round > 0) times.get(name)?.push(performance.now() - start);
+        if (round > 0) times[act]?.push(performance.now() - start);
       }
     }
-    const of = (name: string): number => median(times.get(name) ?? []);
-    const row = (name: string, base: string) =>
-      `| \`${name}\` | ${of(name).toFixed(0)} ms | ${(of(name) / of(base)).toFixed(1)} times \`${base}\` |`;
-    return [
-      `The built program, medians of ${ROUNDS} interleaved rounds; the repository holds ${BACKUPS} backups of one job.`,
-      '',
-      '| | time | |',
-      '|---|---|---|',
-      `| \`node -e 0\` | ${of('node -e 0').toFixed(0)} ms | |`,
-      row('stillpoint --version', 'node -e 0'),
-      row('stillpoint list', 'stillpoint --version'),
-    ];
+    const of = (act: number): readonly number[] => times[act] ?? [];
+    return { 'node -e 0': of(0), 'stillpoint --version': of(1), 'stillpoint list': of(2) };
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+
+/** The median over the rounds, because both of a round saw the same machine. */
+export const ratioOf = (turns: Turns, name: keyof Turns, base: keyof Turns): number =>
+  median(turns[name].map((time, round) => time / (turns[base][round] ?? Number.NaN)));
+
+export async function storeList(): Promise<string[]> {
+  const turns = await measureList();
+  const row = (name: keyof Turns, base: keyof Turns) =>
+    `| \`${name}\` | ${median(turns[name]).toFixed(0)} ms | ${ratioOf(turns, name, base).toFixed(1)} times \`${base}\` |`;
+  return [
+    `The built program, medians of ${ROUNDS} interleaved rounds; the repository holds ${BACKUPS} backups of one job.`,
+    '',
+    '| | time | |',
+    '|---|---|---|',
+    `| \`node -e 0\` | ${median(turns['node -e 0']).toFixed(0)} ms | |`,
+    row('stillpoint --version', 'node -e 0'),
+    row('stillpoint list', 'stillpoint --version'),
+  ];
 }

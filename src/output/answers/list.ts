@@ -26,8 +26,9 @@ export function listText(listing: Listing, look: Look): readonly string[] {
     lines.push(head);
     const jobs = new Map<string, string[]>();
     for (const [at, backup] of backups.entries()) {
-      const line = rows[at] ?? '';
-      jobs.set(backup.job, [...(jobs.get(backup.job) ?? []), coloured(backup, line, look)]);
+      const of = jobs.get(backup.job) ?? [];
+      jobs.set(backup.job, of);
+      of.push(coloured(backup, rows[at] ?? '', look));
     }
     for (const [job, of] of jobs) lines.push('', `job ${look.paint.bold(job)}`, ...of);
     const stored = bytes(backups.reduce((sum, it) => sum + it.storedBytes, 0));
@@ -73,6 +74,8 @@ function row(backup: BackupLine, now: number): readonly string[] {
 }
 
 function engines(backup: BackupLine): string {
+  const [one, ...others] = backup.sources;
+  if (one && others.length === 0) return titled(one.engine);
   const names = [...new Set(backup.sources.map((it) => titled(it.engine)))];
   return names.length === 1 ? (names[0] ?? '') : `${names[0]} +${names.length - 1}`;
 }

@@ -1,6 +1,5 @@
 import { StillpointError } from '../../model/errors.ts';
 import type { Secret } from '../../model/secret.ts';
-import { decrypt, decryptText, encrypt, encryptText } from './age.ts';
 import type { Keys } from './age-header.ts';
 
 /** How a repository encrypts. Secrets are fetched at the first use: `list` and `check` need none. */
@@ -12,6 +11,9 @@ export interface Encryption {
   /** The text of a key file as age-keygen writes it, with one key or several. */
   readonly identity?: () => Promise<Secret>;
 }
+
+/** What encrypts, not loaded before something is: `list` needs none of it. */
+const age = () => import('./age.ts');
 
 const ARMOUR = '-----BEGIN AGE ENCRYPTED FILE-----';
 
@@ -33,15 +35,18 @@ export class Cipher {
   }
 
   async *encrypt(plain: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    const { encrypt } = await age();
     yield* encrypt(plain, await this.#toWrite(this.recipients));
   }
 
   async *decrypt(stored: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    const { decrypt } = await age();
     yield* decrypt(stored, await this.#toRead());
   }
 
   /** For the recipients that another document of the same backup names, so that one key opens all of it. */
   async encryptText(text: string, recipients = this.recipients): Promise<string> {
+    const { encryptText } = await age();
     return encryptText(text, await this.#toWrite(recipients));
   }
 
@@ -53,7 +58,7 @@ export class Cipher {
       throw new StillpointError('wrong-key', `${what} is encrypted ${whom}, and no key is given.`);
     }
     try {
-      return await decryptText(armoured, keys);
+      return await (await age()).decryptText(armoured, keys);
     } catch (error) {
       if (!(error instanceof StillpointError && error.code === 'wrong-key')) throw error;
       const { identityToRecipient } = await import('age-encryption');
@@ -87,7 +92,7 @@ export class Cipher {
     const text = (await this.#encryption.identity?.())?.reveal() ?? '';
     // A key file may itself be locked with the passphrase: age-keygen | age -p -a > key
     const plain = text.startsWith(ARMOUR)
-      ? await decryptText(text, { recipients: [], identities: [], ...secret })
+      ? await (await age()).decryptText(text, { recipients: [], identities: [], ...secret })
       : text;
     return { recipients: [], identities: identitiesIn(plain), ...secret };
   }

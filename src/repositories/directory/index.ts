@@ -11,12 +11,8 @@ import { FORMAT, seal, unseal } from '../document.ts';
 import type { Damaged, Incoming, Reading, Repository, StoredBackup, Survey, Taken } from '../repository.ts';
 import { openManifest } from '../stored-manifest.ts';
 import { Catalog, type Entry, MANIFEST, type Whole } from './catalog.ts';
-import { storedBackup, take } from './copying.ts';
 import { Disk, isPartial } from './disk.ts';
-import { begin, discard } from './incoming.ts';
-import { leftoversOf } from './leftovers.ts';
 import { type Lock, lock, type Purpose } from './lock.ts';
-import { checkFile, openArtifact } from './reading.ts';
 import { Records } from './records.ts';
 import { survey } from './survey.ts';
 
@@ -30,6 +26,8 @@ export interface DirectoryOptions {
 }
 
 const REPOSITORY = 'stillpoint.json';
+
+// What `list` does not need is imported where it is used: it shall answer at once.
 
 /** Opens the repository in a folder. Throws `repository-missing` | `repository-format` | `repository-unreadable`. */
 export async function openDirectoryRepository(path: string, options: DirectoryOptions): Promise<Repository> {
@@ -94,7 +92,8 @@ class DirectoryRepository implements Repository {
     return this.#disk.free();
   }
 
-  begin(job: string, id: BackupId): Promise<Incoming> {
+  async begin(job: string, id: BackupId): Promise<Incoming> {
+    const { begin } = await import('./incoming.ts');
     return begin({ disk: this.#disk, catalog: this.#catalog, cipher: this.#cipher, us: this.#us }, job, id);
   }
 
@@ -119,6 +118,7 @@ class DirectoryRepository implements Repository {
   }
 
   async open(id: BackupId): Promise<Reading> {
+    const { openArtifact } = await import('./reading.ts');
     const entry = await this.#catalog.entry(id);
     await using undo = new AsyncDisposableStack();
     const held = undo.use(await this.#lock('read', entry));
@@ -155,6 +155,7 @@ class DirectoryRepository implements Repository {
     const entry = await this.#catalog.entry(id);
     await using _ = await this.#lock('remove', entry);
     if (await this.#records.isPinned(entry.path)) throw pinned(entry.id);
+    const { discard } = await import('./incoming.ts');
     await discard(this.#disk, entry.path);
   }
 
@@ -162,16 +163,23 @@ class DirectoryRepository implements Repository {
     const entry = await this.#catalog.entry(id);
     await using undo = new AsyncDisposableStack();
     const held = undo.use(await this.#lock('read', entry));
+    const { storedBackup } = await import('./copying.ts');
     const backup = await storedBackup(this.#disk, this.#catalog, entry, held);
     undo.move();
     return backup;
   }
 
-  take(backup: StoredBackup, signal: AbortSignal, progress: (copiedBytes: number) => void = () => {}): Promise<Taken> {
+  async take(
+    backup: StoredBackup,
+    signal: AbortSignal,
+    progress: (copiedBytes: number) => void = () => {},
+  ): Promise<Taken> {
+    const { take } = await import('./copying.ts');
     return take({ disk: this.#disk, catalog: this.#catalog, us: this.#us }, backup, signal, progress);
   }
 
   async *leftovers(): AsyncGenerator<Leftover> {
+    const { leftoversOf } = await import('./leftovers.ts');
     const where = { disk: this.#disk, catalog: this.#catalog, us: this.#us };
     for (const job of await this.#catalog.jobs()) yield* leftoversOf(where, job);
   }
@@ -189,6 +197,7 @@ class DirectoryRepository implements Repository {
       yield { file: MANIFEST, text: error.message };
       return;
     }
+    const { checkFile } = await import('./reading.ts');
     for (const file of whole.stored.files) {
       const damage = await checkFile(entry.path, file, signal);
       if (damage !== undefined) yield damage;

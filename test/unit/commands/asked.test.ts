@@ -4,7 +4,8 @@ import type { Context } from '../../../src/commands/command.ts';
 import { alike, completed, quote } from '../../../src/commands/next.ts';
 import type { Options } from '../../../src/commands/options.ts';
 import { choosePlace } from '../../../src/commands/place.ts';
-import { type Config, parseConfig } from '../../../src/config/load.ts';
+import type { Config } from '../../../src/config/load.ts';
+import { parseConfig } from '../../../src/config/parse.ts';
 import { StillpointError } from '../../../src/model/errors.ts';
 
 const options = { output: 'text' } as Options;

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { inertSettings } from '../../../src/config/inert.ts';
-import { loadConfig, parseConfig } from '../../../src/config/load.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { parseConfig } from '../../../src/config/parse.ts';
 import { Secret } from '../../../src/model/secret.ts';
 
 /** The example of the interface, to the letter, with hooks in both of their forms. */
