@@ -24,6 +24,8 @@ export const connect = (server: ServerName, address: Address): Promise<Client> =
 
 async function connectPostgres(address: Address): Promise<Client> {
   const client = new pg.Client({ ...address, application_name: 'bank' });
+  // The statement under way rejects: that is where an application hears of it.
+  client.on('error', () => undefined);
   await client.connect();
   return {
     async transact(...statements) {
@@ -43,6 +45,7 @@ async function connectPostgres(address: Address): Promise<Client> {
 
 async function connectMariadb(address: Address): Promise<Client> {
   const client = await mysql.createConnection({ ...address });
+  client.on('error', () => undefined);
   return {
     async transact(...statements) {
       await client.query('BEGIN');

@@ -1,12 +1,13 @@
-/** `npm run bench copy|memory|store|list`: measures, prints, and keeps the result in its section of docs/bench.md. */
+/** `npm run bench copy|memory|store|list|stall`: measures, prints, and keeps the result in its section of docs/bench.md. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { copy } from './copy.ts';
 import { memory } from './memory.ts';
+import { stall } from './stall/index.ts';
 import { store } from './store.ts';
 import { storeList } from './store-list.ts';
 
-const BENCHES: Readonly<Record<string, () => Promise<string[]>>> = { copy, memory, store, list: storeList };
+const BENCHES: Readonly<Record<string, () => Promise<string[]>>> = { copy, memory, store, list: storeList, stall };
 const PAGE = new URL('../../docs/bench.md', import.meta.url);
 const HEAD = '# Measurements\n\nWritten by `npm run bench NAME`; each section says when and on which machine.\n';
 

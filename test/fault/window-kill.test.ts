@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { tryImage } from '../environment/images.ts';
+import { type Arena, openArena } from '../kill/arena.ts';
+import { DEATHS } from '../kill/deaths.ts';
+import { momentsOf, tryDeath } from '../kill/trial.ts';
+import { isRoot } from './mounts.ts';
+
+const found = [await tryImage('postgres-15'), await tryImage('mariadb-10.11')].find((it) => !it.ok);
+const obstacle = found && !found.ok ? found.reason : isRoot ? undefined : 'not root';
+
+/** Some moments of each death; `npm run kills` tries every one, and writes docs/kills.md. */
+const TRIALS: Readonly<Record<string, readonly string[]>> = {
+  SIGKILL: ['held mariadb', 'cut mariadb', 'resumed', 'stored mariadb mariadb.dump.sql', 'saved'],
+  'SIGSTOP, then SIGKILL': ['held mariadb'],
+  'postgres killed': ['flushed mariadb'],
+  'mariadb killed': ['resumed'],
+  'store full': ['resumed'],
+};
+
+describe.skipIf(obstacle)(`two engines in one window${obstacle === undefined ? '' : ` (skipped: ${obstacle})`}`, () => {
+  let arena: Arena;
+  let moments: readonly string[];
+  beforeAll(async () => {
+    arena = await openArena({
+      storage: 'volumes',
+      durability: 'strict',
+      methods: { postgres: 'dump', mariadb: 'dump' },
+    });
+    moments = await momentsOf(arena);
+  });
+  afterAll(async () => {
+    await arena?.[Symbol.asyncDispose]();
+  });
+
+  const trials = Object.entries(TRIALS).flatMap(([name, at]) => at.map((moment) => [name, moment] as const));
+  test.each(trials)(
+    'CUT-7 %s at %s: writers go on in time, nothing half-made, the next run succeeds',
+    async (name, at) => {
+      expect(moments).toContain(at);
+      const death = DEATHS.find((it) => it.name === name);
+      if (!death) throw new Error(`there is no ${name}`);
+      const trial = await tryDeath(arena, death, at);
+      expect(trial.problems).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,110 @@
+import { existsSync } from 'node:fs';
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { execa } from 'execa';
+import { stringify } from 'yaml';
+import type { Address } from '../bank/client.ts';
+import { SERVERS, type ServerName } from '../bank/schema.ts';
+import { type Bank, type BankOptions, startBank } from '../bank/servers.ts';
+import { type Mount, tmpfs } from '../fault/mounts.ts';
+import { type Finished, type Line, makeFolder, stillpoint } from '../support/cli.ts';
+import { PASSWORD as MARIADB_PASSWORD } from '../support/mariadb.ts';
+import { startTicker, type Ticker } from './ticker.ts';
+
+export const HOLD_LIMIT = 3_000;
+const STORE_BYTES = 2 ** 28;
+
+/** Two servers with writers on them, a store of its own, and the command line as a process. */
+export interface Arena extends AsyncDisposable {
+  readonly bank: Bank;
+  readonly tickers: Readonly<Record<ServerName, Ticker>>;
+  readonly store: Mount;
+  run(args: readonly string[], onLine?: (line: Line, pid: number) => void): Promise<Finished>;
+  /** Manifests that are there. */
+  listed(): Promise<number>;
+  /** Sessions and slots of ours on the servers, and leftover snapshots. */
+  left(): Promise<readonly string[]>;
+  emptyStore(): Promise<void>;
+}
+
+export interface ArenaOptions extends BankOptions {
+  readonly methods: Readonly<Record<ServerName, string>>;
+  /** More of the configuration, such as a `snapshotters` section. */
+  readonly configuration?: Readonly<Record<string, unknown>>;
+}
+
+export async function openArena({ methods, configuration = {}, ...options }: ArenaOptions): Promise<Arena> {
+  const stack = new AsyncDisposableStack();
+  try {
+    const folder = stack.use(await makeFolder());
+    const store = stack.use(await tmpfs(STORE_BYTES));
+    const bank = stack.use(await startBank(options));
+    await bank.postgres.query('CREATE TABLE ticks (id bigint PRIMARY KEY)', 'bank');
+    await bank.mariadb.query('CREATE TABLE bank.ticks (id bigint PRIMARY KEY) ENGINE = InnoDB');
+    const repository = join(store.path, 'repository');
+    const file = folder.in('stillpoint.yaml');
+    const sources = Object.fromEntries(
+      SERVERS.map((name) => [name, { ref: `docker:${bank[name].name}`, method: methods[name] }]),
+    );
+    const job = { sources, hold: `${HOLD_LIMIT / 1000}s`, repository: 'local' };
+    await writeFile(
+      file,
+      stringify({ repositories: { local: { directory: repository } }, jobs: { bank: job }, ...configuration }),
+    );
+    const env = {
+      STILLPOINT_CONFIG: file,
+      STILLPOINT_STATE: folder.in('state'),
+      STILLPOINT_SCRATCH: folder.in('scratch'),
+      ...(process.env.DOCKER_HOST === undefined ? {} : { DOCKER_HOST: process.env.DOCKER_HOST }),
+    };
+    const ticker = (name: ServerName): Ticker => stack.use(startTicker(name, () => inside(bank, name)));
+    const backups = join(repository, 'backups', 'bank');
+    return {
+      bank,
+      store,
+      tickers: { postgres: ticker('postgres'), mariadb: ticker('mariadb') },
+      run: (args, onLine) =>
+        stillpoint([...args, '-o', 'ndjson'], { env, ...(onLine === undefined ? {} : { onLine }) }),
+      async listed() {
+        const names = await readdir(backups).catch(() => []);
+        return names.filter((it) => existsSync(join(backups, it, 'manifest.json'))).length;
+      },
+      left: () => leftOn(bank),
+      emptyStore: () => rm(backups, { recursive: true, force: true }),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  } catch (cause) {
+    await stack.disposeAsync();
+    throw cause;
+  }
+}
+
+/** Where a server is now: Docker gives a restarted container another port. */
+async function inside(bank: Bank, name: ServerName): Promise<Address> {
+  const { NetworkSettings } = await new Docker().getContainer(bank[name].name).inspect();
+  const host = Object.values(NetworkSettings.Networks)[0]?.IPAddress ?? '';
+  return { ...bank.addresses[name], host, port: name === 'postgres' ? 5432 : 3306 };
+}
+
+/** Asked by the servers' own clients: a restarted container has another port. */
+async function leftOn(bank: Bank): Promise<readonly string[]> {
+  const sessions = await ask(bank.postgres.name, [
+    'psql',
+    ...['-U', 'postgres', '-Atc'],
+    "SELECT application_name FROM pg_stat_activity WHERE application_name ~ '^stillpoint/' UNION ALL SELECT slot_name FROM pg_replication_slots",
+  ]);
+  const locks = await ask(bank.mariadb.name, [
+    'mariadb',
+    ...['-u', 'root', '-NBe'],
+    "SELECT CONCAT('session ', p.id) FROM information_schema.PROCESSLIST p WHERE IS_USED_LOCK(CONCAT('stillpoint/', p.id)) = p.id",
+  ]);
+  return [...sessions, ...locks];
+}
+
+async function ask(container: string, argv: readonly string[]): Promise<readonly string[]> {
+  const { stdout } = await execa('docker', ['exec', '-e', 'MYSQL_PWD', container, ...argv], {
+    env: { MYSQL_PWD: MARIADB_PASSWORD },
+  });
+  return stdout.split('\n').filter((it) => it !== '');
+}
