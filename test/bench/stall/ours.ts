@@ -1,8 +1,9 @@
 import { gather } from '../../../src/backup/gather.ts';
 import { makePlan } from '../../../src/backup/plan.ts';
 import { openAll, prepareAll } from '../../../src/backup/prepare.ts';
+import type { Window } from '../../../src/backup/seen.ts';
 import { openStorage } from '../../../src/backup/storage.ts';
-import { cutTogether, type Window } from '../../../src/backup/window.ts';
+import { cutTogether } from '../../../src/backup/window.ts';
 import type { World } from '../../../src/backup/world.ts';
 import { newId } from '../../../src/model/id.ts';
 import { parseRef } from '../../../src/model/ref.ts';
