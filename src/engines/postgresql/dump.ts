@@ -222,12 +222,13 @@ class Dump implements Capture {
   async #dump(reader: Session, put: Put, signal: AbortSignal): Promise<void> {
     const { plan, tools, tell } = this.#parts;
     const { database } = reader;
-    const beside = this.#holders.find((it) => it.database === database) ?? reader;
+    // The session that held is free now; where the server ended it, the one that keeps the point does.
+    const beside = this.#holders.find((it) => it.database === database && !it.lost.aborted) ?? reader;
     await this.#readers.lockRest(reader);
     const what = `pg_dump of database ${database}`;
     const [self] = await reader.query('SELECT oid FROM pg_database WHERE datname = current_database()');
     const name = dumpName(plan.name, database, self?.oid ?? '');
-    await beside.query(fill(this.#parts.statements.unguard));
+    if (beside !== reader) await beside.query(fill(this.#parts.statements.unguard));
     await remember(this.#before, beside);
     const snapshot = this.#snapshots.get(database) ?? '';
     const args = ['--format=custom', '--compress=0', '--no-password', `--lock-wait-timeout=${LOCK_WAIT}`];
