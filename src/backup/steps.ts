@@ -49,6 +49,23 @@ const POSTGRESQL: Steps = {
     { phase: 'finish', what: 'store the log up to the point' },
     { phase: 'finish', what: 'fingerprint every table, sequence, role and definition as they were at the point' },
   ],
+  snapshot: [
+    {
+      phase: 'prepare',
+      what: 'make a checkpoint, so that a restore has little log to replay',
+      statement: 'checkpoint',
+    },
+    { phase: 'prepare', what: 'write back what the file system holds in memory' },
+    ...HOLD,
+    { phase: 'window', what: 'read what must not change', statement: 'witness' },
+    { phase: 'window', what: 'fix what is seen now, for the fingerprint', statement: 'openSnapshot' },
+    { phase: 'window', what: 'cut the storage' },
+    { phase: 'window', what: 'find out what changed', statement: 'witness' },
+    RESUME,
+    { phase: 'finish', what: 'fingerprint every table, sequence, role and definition as of the cut' },
+    { phase: 'finish', what: 'store the files of the snapshot' },
+    { phase: 'finish', what: 'remove the snapshot' },
+  ],
   dump: [
     {
       phase: 'prepare',

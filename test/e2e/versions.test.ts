@@ -61,11 +61,11 @@ for (const version of VERSIONS) {
       test(`DOCK-10 PostgreSQL ${version}: detected with its version, storage and best method`, async () => {
         const { stdout } = await good('detect');
         expect(stdout).toMatch(
-          new RegExp(`docker:${server.name}\\s+PostgreSQL ${version}\\.\\S+ +\\S+ +btrfs +copy +application`),
+          new RegExp(`docker:${server.name}\\s+PostgreSQL ${version}\\.\\S+ +\\S+ +btrfs +snapshot +application`),
         );
       });
 
-      test.each(['dump', 'copy'])(
+      test.each(['dump', 'copy', 'snapshot'])(
         `DOCK-10 PostgreSQL ${version}: %s under load, verified exactly in a twin of the same image`,
         async (method) => {
           await using ledger = await startLedger(server.login('shop'), { table: `ledger_${method}` });
@@ -75,7 +75,7 @@ for (const version of VERSIONS) {
         },
       );
 
-      test.each(['dump', 'copy'])(
+      test.each(['dump', 'copy', 'snapshot'])(
         `DOCK-10 PostgreSQL ${version}: the %s comes back as a container of its own`,
         async (method) => {
           const prefix = `again-${method}-${version}-`;

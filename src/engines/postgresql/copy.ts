@@ -17,6 +17,7 @@ import type { CaptureRun, Tell } from '../engine.ts';
 import { readControl } from './control.ts';
 import { fingerprint } from './fingerprint.ts';
 import { acquireBudget, TableHold } from './hold.ts';
+import { skipInCopy } from './left-out.ts';
 import { applicationName, slotName } from './names.ts';
 import { between, type CutSequences, readSequences } from './sequences.ts';
 import { fill, openSession, type Row, type Session } from './session.ts';
@@ -27,39 +28,6 @@ const DEAD_MAN = 60_000;
 const HEARTBEAT = 10_000;
 /** Below this much room for the log, production comes first: a pinned log must never fill the server's disk. */
 const LOW_WATER = 256 << 20;
-
-/** What a base backup leaves out (manual 26.3.4.3; src/backend/backup/basebackup.c, excludeDirContents and excludeFiles). */
-const EMPTIED = [
-  'pg_wal/',
-  'pg_replslot/',
-  'pg_dynshmem/',
-  'pg_notify/',
-  'pg_serial/',
-  'pg_snapshots/',
-  'pg_stat_tmp/',
-  'pg_subtrans/',
-  'pg_tblspc/',
-];
-const LEFT_OUT = [
-  'postmaster.pid',
-  'postmaster.opts',
-  'global/pg_control',
-  'backup_label',
-  'tablespace_map',
-  'backup_manifest',
-  'postgresql.auto.conf.tmp',
-  'current_logfiles.tmp',
-];
-
-export const skipInCopy = (path: string): boolean => {
-  const name = path.replace(/\/$/, '').split('/').at(-1) ?? '';
-  return (
-    EMPTIED.includes(path) ||
-    LEFT_OUT.includes(path) ||
-    name.startsWith('pgsql_tmp') ||
-    name.startsWith('pg_internal.init')
-  );
-};
 
 /** The copy method: slot and backup mode, files while writers go on, stop; then the point; then the log up to it. */
 export async function openCopy(

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { Reason } from '../../model/level.ts';
 import { CLUSTER_OBJECTS, DATABASE_OBJECTS, PASSWORDS } from './objects.ts';
 import type { CutSequences } from './sequences.ts';
-import { quoteName, type Session } from './session.ts';
+import { quoteName, type Row, type Session } from './session.ts';
 
 /** One line of a fingerprint: what one object was at the cut. */
 export type Print =
@@ -27,7 +27,16 @@ export type Print =
       readonly rows: number;
       readonly sum: string;
     }
-  | { readonly kind: string; readonly database: string; readonly name: string; readonly definition: string };
+  | { readonly kind: string; readonly database: string; readonly name: string; readonly definition: string }
+  | Unsettled;
+
+/** An object whose state at the cut cannot be told, because somebody changed it around then: it is not compared. */
+export interface Unsettled {
+  readonly kind: string;
+  readonly database: string;
+  readonly name: string;
+  readonly unsettled: true;
+}
 
 /** What a backup can hold: files hold everything as it lies on disk, a dump what SQL can say of some databases. */
 export interface Scope {
@@ -42,7 +51,7 @@ SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = '
 
 /** Rows that are stored here: tables, partitions and filled materialized views. Foreign tables hold none. */
 const TABLES = `
-SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relpersistence AS persistence,
+SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relpersistence AS persistence, c.oid, c.relfilenode AS file,
        (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' AND NOT c.oid = ANY (coalesce(e.extconfig, '{}'))) AS extension
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -76,11 +85,14 @@ export function fingerprint(
   scope: Scope = { kind: 'files' },
   early: readonly Print[] = [],
 ): Readable {
-  return Readable.from(lines(sessions, sequences, excluded, scope, early), { objectMode: false });
+  return asLines(prints(sessions, sequences, excluded, scope, early));
 }
 
-async function* lines(...given: Parameters<typeof prints>): AsyncGenerator<string> {
-  for await (const print of prints(...given)) yield `${JSON.stringify(print)}\n`;
+export function asLines(all: AsyncIterable<Print>): Readable {
+  const lines = async function* (): AsyncGenerator<string> {
+    for await (const print of all) yield `${JSON.stringify(print)}\n`;
+  };
+  return Readable.from(lines(), { objectMode: false });
 }
 
 /**
@@ -178,9 +190,22 @@ async function* tables(session: Session, excluded: Reason[], { kind: scope }: Sc
       excluded.push({ code: 'extension-table', text });
       continue;
     }
+    if (scope === 'files' && (await isRewritten(session, row))) {
+      yield { kind: 'table', database, name, unsettled: true };
+      continue;
+    }
     const [sum] = await session.query(`
       SELECT count(*) AS rows, coalesce(sum(('x' || substr(md5((stillpoint_row.*)::text), 1, 16))::bit(64)::bigint::numeric), 0) AS sum
       FROM ONLY ${quoteName(row.schema ?? '', row.name ?? '')} stillpoint_row`);
-    yield { kind: 'table', database, name, rows: Number(sum?.rows), sum: sum?.sum ?? '' };
+    // Again, because it may have happened while it was read.
+    yield scope === 'files' && (await isRewritten(session, row))
+      ? { kind: 'table', database, name, unsettled: true }
+      : { kind: 'table', database, name, rows: Number(sum?.rows), sum: sum?.sum ?? '' };
   }
+}
+
+/** Dropped, or put into another file since the snapshot: what was truncated is empty for older snapshots, too (manual 13.6). */
+async function isRewritten(session: Session, { oid, file }: Row): Promise<boolean> {
+  const [now] = await session.query(`SELECT pg_relation_filenode(${oid}) AS file`);
+  return now?.file !== file;
 }

@@ -24,7 +24,7 @@ export async function handOver(source: SourceRecord, from: Twin): Promise<void> 
     for (const { oid, place } of links)
       tar.entry({ name: `pg_tblspc/${oid}`, type: 'symlink', linkname: `../${place}` });
     tar.entry({ name: 'pg_hba.conf', mode: 0o600 }, LOGINS);
-    const quiet = quarantineLines(source).filter((it) => !/^(recovery_target|restore_command)/.test(it));
+    const quiet = quarantineLines(source);
     tar.entry(
       { name: 'postgresql.auto.conf', mode: 0o600 },
       `# Written by Stillpoint: quarantined.\nlisten_addresses = '*'\n${quiet.join('\n')}\n`,

@@ -1,4 +1,3 @@
-import { StillpointError } from '../../model/errors.ts';
 import type { Engine } from '../engine.ts';
 import { byHand } from './by-hand.ts';
 import { compare } from './compare.ts';
@@ -10,6 +9,7 @@ import { leftovers } from './leftovers.ts';
 import { offers } from './offers.ts';
 import { recognise } from './recognise.ts';
 import { restore, restoreFiles } from './restore.ts';
+import { openSnapshot } from './snapshot.ts';
 
 /** PostgreSQL 12 to 18. One file per idea: this one only names them. */
 export const postgresql: Engine = {
@@ -22,10 +22,7 @@ export const postgresql: Engine = {
   async capture(at, login, plan, run) {
     if (plan.method === 'copy') return openCopy(at, login, plan, run);
     if (plan.method === 'dump') return openDump(at, login, plan, run);
-    throw new StillpointError(
-      'method-impossible',
-      `The method ${plan.method} of PostgreSQL is not in this version yet.`,
-    );
+    return openSnapshot(at, login, plan, run);
   },
   restoreFiles,
   restore,

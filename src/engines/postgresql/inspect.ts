@@ -132,6 +132,7 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
     block(
       'standby',
       'this is a standby: a restore point cannot be set and its primary keeps committing; back up the primary',
+      'snapshot',
       'copy',
       'dump',
     );
@@ -141,7 +142,14 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
     block(
       'full-page-writes',
       'full_page_writes is off: files copied while they change cannot be repaired from the log',
+      'snapshot',
       'copy',
+    );
+  if (settings.fsync === 'off')
+    block(
+      'fsync',
+      'fsync is off: what a snapshot holds of the log may be older than what it holds of the data',
+      'snapshot',
     );
   if (Number(settings.max_replication_slots) <= Number(cluster?.slots)) {
     block(
@@ -166,6 +174,7 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
       block(
         'privilege',
         `${login.user} may not read ${count.unreadable} of ${count.tables} tables in database ${count.database} (${count.firstUnreadable} is one)`,
+        'snapshot',
         'copy',
         'dump',
       );
@@ -174,6 +183,7 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
       block(
         'privilege',
         `${login.user} may not read ${count.unreadableObjects} large objects in database ${count.database}; GRANT SELECT ON LARGE OBJECT, or let a superuser set lo_compat_privileges = on for this role`,
+        'snapshot',
         'copy',
         'dump',
       );
@@ -182,6 +192,7 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
       block(
         'privilege',
         `row security hides rows of ${count.filtered} tables in database ${count.database} from ${login.user}; ALTER ROLE ${login.user} BYPASSRLS`,
+        'snapshot',
         'copy',
         'dump',
       );
@@ -212,6 +223,7 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
     block(
       'lock-table',
       `${tables} tables need more than half of the lock table (${capacity} locks, shared with the application); raise max_locks_per_transaction`,
+      'snapshot',
       'copy',
       'dump',
     );

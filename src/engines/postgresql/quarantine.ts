@@ -33,14 +33,18 @@ export function quarantineLines(source: SourceRecord): readonly string[] {
     primary_slot_name: '',
     max_logical_replication_workers: '0',
     shared_preload_libraries: preload.join(','),
-    // Recovery insists on a command; all log is already in pg_wal, so it may always fail.
-    restore_command: 'exit 1',
-    recovery_target_name: source.position.values.point ?? '',
-    recovery_target_timeline: 'current',
-    recovery_target_action: 'promote',
+    ...(source.method === 'copy' ? pointOf(source) : {}),
   };
   return Object.entries(settings).map(([name, value]) => `${name} = ${quoteText(value)}`);
 }
+
+const pointOf = (source: SourceRecord): Readonly<Record<string, string>> => ({
+  // Recovery insists on a command; all log is already in pg_wal, so it may always fail.
+  restore_command: 'exit 1',
+  recovery_target_name: source.position.values.point ?? '',
+  recovery_target_timeline: 'current',
+  recovery_target_action: 'promote',
+});
 
 /**
  * What makes restored files a server that recovers to the point and then does nothing by itself. It goes to
@@ -59,7 +63,8 @@ export function quarantineFiles(source: SourceRecord, tablespaces: readonly stri
     "# Written by Stillpoint, for starting these files without the source's own configuration.\nlisten_addresses = ''\n",
   );
   add('stillpoint_hba.conf', 'local all all trust\n');
-  add('recovery.signal', '');
+  // A snapshot recovers as after a power cut: to the end of its log.
+  if (source.method === 'copy') add('recovery.signal', '');
   for (const oid of tablespaces)
     tar.entry({ name: `pg_tblspc/${oid}`, type: 'symlink', linkname: `../${tablespaceFolder(oid)}` });
   // The label names the source's own folders; the links above replace them.

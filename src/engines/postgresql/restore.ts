@@ -6,9 +6,9 @@ import type { Target, Twin } from '../../runtimes/runtime.ts';
 import { quarantineFiles, tablespaceFolder } from './quarantine.ts';
 import { dumpFiles, restoreDump } from './restore-dump.ts';
 import { startServer } from './server.ts';
-import type { Session } from './session.ts';
+import { quoteText, type Session } from './session.ts';
 
-/** Lays out the files of a copy so that a server started on them recovers to the point, quarantined. Starts nothing. */
+/** Lays out the files of a copy or a snapshot so that a server started on them recovers to the point, quarantined. Starts nothing. */
 export async function restoreFiles(source: SourceRecord, open: Open, target: Target): Promise<void> {
   if (source.method === 'dump') return dumpFiles(source, open, target);
   const tablespaces: string[] = [];
@@ -37,8 +37,28 @@ export async function restore(source: SourceRecord, open: Open, into: Twin): Pro
   return login;
 }
 
+/** Reads back that it recovered to where the backup says. */
+const checkPosition = (source: SourceRecord, session: Session): Promise<void> =>
+  source.method === 'snapshot' ? checkEnd(source, session) : checkPoint(source, session);
+
+/** A page of the log, and what begins a new one: as much may lie between the end of an image and what is written next. */
+const LOG_PAGES = 2 * 8192;
+
+/** Recovery from a crash ends with a checkpoint of its own, written where the image's log ended (src/backend/access/transam/xlog.c). */
+async function checkEnd(source: SourceRecord, session: Session): Promise<void> {
+  const { from = '', to = '' } = source.position.values;
+  const [row] = await session.query(`
+    SELECT checkpoint_lsn AS lsn, checkpoint_lsn >= ${quoteText(from)}::pg_lsn AND checkpoint_lsn - ${quoteText(to)}::pg_lsn <= ${LOG_PAGES} AS within
+    FROM pg_control_checkpoint()`);
+  if (row?.within === 't') return;
+  throw new StillpointError(
+    'restore-failed',
+    `The restored server recovered to ${row?.lsn}, which is not between ${from} and ${to}.`,
+  );
+}
+
 /** The history of the timeline that promotion began says where and why recovery stopped (src/backend/access/transam/timeline.c). */
-async function checkPosition(source: SourceRecord, session: Session): Promise<void> {
+async function checkPoint(source: SourceRecord, session: Session): Promise<void> {
   const [row] = await session.query(
     "SELECT pg_read_file('pg_wal/' || name) AS history FROM pg_ls_waldir() WHERE name LIKE '%.history' ORDER BY name DESC LIMIT 1",
   );

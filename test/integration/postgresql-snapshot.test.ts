@@ -1,0 +1,154 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Manifest } from '../../src/model/manifest.ts';
+import { btrfs, canMount, type Disk } from '../environment/disks.ts';
+import { tryImage } from '../environment/images.ts';
+import { type Bench, makeBench, PASSWORD, type Server, startServer } from '../support/containers.ts';
+import { startLedger } from '../support/ledger.ts';
+import { fillWithEverything } from '../support/schema.ts';
+
+const found = await tryImage('postgres-15');
+const why = found.ok ? await canMount('btrfs') : found.reason;
+
+/** A role that may read everything and lock nothing. */
+const READER = 'onlooker';
+const ROLE = `
+  CREATE ROLE ${READER} LOGIN BYPASSRLS PASSWORD '${PASSWORD}'; GRANT pg_read_all_data, pg_read_all_settings, pg_read_all_stats TO ${READER};
+  ALTER ROLE ${READER} SET lo_compat_privileges = on`;
+
+describe.skipIf(why)(`DOCK-7: PostgreSQL in Docker by snapshot${why === undefined ? '' : ` (skipped: ${why})`}`, () => {
+  let disk: Disk;
+  let server: Server;
+  let bench: Bench;
+  const ref = (): string => `docker:${server.name}`;
+  const snapshots = async (): Promise<readonly string[]> =>
+    readdir(join(disk.path, '.stillpoint')).catch((): string[] => []);
+  const codes = (manifest: Manifest): readonly string[] => manifest.sources[0]?.reasons.map((it) => it.code) ?? [];
+
+  beforeAll(async () => {
+    disk = await btrfs({ sizeMiB: 1536 });
+    // Data, log and a tablespace are three folders of one subvolume, bound into the container.
+    await execa('btrfs', ['subvolume', 'create', join(disk.path, 'pg')]);
+    server = await startServer({
+      binds: [{ source: join(disk.path, 'pg'), target: '/volume' }],
+      environment: { PGDATA: '/volume/data', POSTGRES_INITDB_WALDIR: '/volume/log' },
+    });
+    await server.run('install', '-d', '-o', 'postgres', '/volume/fast');
+    await fillWithEverything(server, { tablespace: '/volume/fast' });
+    await server.query(ROLE);
+    bench = await makeBench();
+  }, 240_000);
+  afterAll(async () => {
+    await bench?.[Symbol.asyncDispose]();
+    await server?.[Symbol.asyncDispose]();
+    await disk?.[Symbol.asyncDispose]();
+  });
+
+  test.each(['on', 'off'])(
+    'DOCK-7 held under load, synchronous_commit %s: exactly the rows of the cut, and the snapshot is removed',
+    async (durability) => {
+      const table = `ledger_${durability}`;
+      await server.query(`ALTER DATABASE shop SET synchronous_commit = ${durability}`);
+      await using ledger = await startLedger(server.login('shop'), { table });
+      await ledger.progress(5_000);
+      let beforeHold: readonly number[] = [];
+      let atCut: readonly number[] = [];
+      let during: readonly string[] = [];
+      const manifest = await bench.backup(ref(), {
+        method: 'snapshot',
+        async onEvent(event) {
+          if (event.event === 'holding') beforeHold = ledger.acknowledged();
+          if (event.event === 'resumed') atCut = ledger.acknowledged();
+          if (event.event === 'step' && event.step === 'fingerprint') during = await snapshots();
+        },
+      });
+      expect(during).toEqual([`${manifest.id}-1`]);
+      expect(await snapshots()).toEqual([]);
+      await ledger.progress(2_000);
+      expect(codes(manifest)).toEqual(expect.arrayContaining(['held', 'exact']));
+      expect(manifest.sources[0]?.level).toBe('application');
+
+      const verification = await bench.verify(manifest.id);
+      expect(verification.differences).toEqual([]);
+      await bench.restored(manifest, async (query) => {
+        const rows = await query(`SELECT writer, count(*) AS rows, max(n) AS last FROM ${table} GROUP BY 1`, 'shop');
+        expect(rows).toHaveLength(beforeHold.length);
+        for (const row of rows) {
+          const [writer, last] = [Number(row.writer), Number(row.last)];
+          expect(Number(row.rows)).toBe(last);
+          expect(last).toBeGreaterThanOrEqual(beforeHold[writer] ?? 0);
+          expect(last).toBeLessThanOrEqual((atCut[writer] ?? 0) + 1);
+        }
+      });
+    },
+  );
+
+  test('DOCK-7 the manifest says what was cut; data, log and tablespace of one subvolume are one snapshot', async () => {
+    const manifest = await bench.backup(ref(), { method: 'snapshot' });
+    const [source] = manifest.sources;
+    expect(manifest.plan.cuts).toEqual([
+      { snapshotter: 'btrfs', volumes: { pg: [0, 1, 2].map(() => expect.objectContaining({ fileSystem: 'btrfs' })) } },
+    ]);
+    expect(source?.artifacts.map((it) => it.name.replace(/\d+/, 'N'))).toEqual([
+      'pg.base.tar',
+      'pg.wal.tar',
+      'pg.tablespace-N.tar',
+      'pg.fingerprint.ndjson',
+    ]);
+    expect(source?.position.text).toMatch(/^transaction snapshot \d+:\d+:, every commit up to \S+, cut before \S+$/);
+    expect(source?.excluded).toContainEqual({
+      code: 'unlogged',
+      text: 'shop.public.scratch is unlogged: it is empty after a restore',
+    });
+    const [left] = await server.query<{ n: number }>(
+      "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name LIKE 'stillpoint/%'",
+    );
+    expect(left).toEqual({ n: 0 });
+  });
+
+  test('DOCK-7 a quiet server whose tables may not be locked: unheld, and proven by its transaction snapshot', async () => {
+    await using onlooker = await makeBench(READER);
+    const manifest = await onlooker.backup(ref(), { method: 'snapshot' });
+    expect(manifest.window?.held).toEqual({});
+    expect(codes(manifest)).toEqual(expect.arrayContaining(['unheld', 'unholdable', 'exact']));
+    expect(onlooker.events).toContainEqual(
+      expect.objectContaining({
+        step: 'checkpoint',
+        text: expect.stringMatching(/no checkpoint of our own.*(superuser|pg_checkpoint)/),
+      }),
+    );
+    expect((await onlooker.verify(manifest.id)).differences).toEqual([]);
+  });
+
+  test('DOCK-7 a busy server whose tables may not be locked: everything acknowledged before, and nothing half done', async () => {
+    await using onlooker = await makeBench(READER);
+    await using ledger = await startLedger(server.login('shop'), { table: 'ledger_busy', pause: 0 });
+    await ledger.progress(5_000);
+    let before: readonly number[] = [];
+    let after: readonly number[] = [];
+    const manifest = await onlooker.backup(ref(), {
+      method: 'snapshot',
+      onEvent(event) {
+        if (event.event === 'step' && event.step === 'window-sessions') before = ledger.acknowledged();
+        if (event.event === 'cut') after = ledger.acknowledged();
+      },
+    });
+    expect(codes(manifest)).toEqual(expect.arrayContaining(['unheld', 'interval', 'not-compared']));
+    const compared = manifest.sources[0]?.reasons.find((it) => it.code === 'not-compared');
+    expect(compared?.text).toMatch(/: shop\.public\.ledger_busy$/);
+    expect((await onlooker.verify(manifest.id)).differences).toEqual([]);
+    await onlooker.restored(manifest, async (query) => {
+      for (const row of await query(
+        'SELECT writer, count(*) AS rows, max(n) AS last FROM ledger_busy GROUP BY 1',
+        'shop',
+      )) {
+        const [writer, last] = [Number(row.writer), Number(row.last)];
+        expect(Number(row.rows)).toBe(last);
+        expect(last).toBeGreaterThanOrEqual(before[writer] ?? 0);
+        expect(last).toBeLessThanOrEqual((after[writer] ?? 0) + 1);
+      }
+    });
+  });
+});
