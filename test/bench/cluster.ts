@@ -1,20 +1,20 @@
 import { type Embedded, startEmbedded } from '../embedded/postgres.ts';
 
 const GIB = 1024 ** 3;
-const ROWS_AT_ONCE = 250_000;
+export const ROWS_AT_ONCE = 250_000;
 
 /** Rows like a shop's: keys, dates, amounts and words that repeat, and one column that does not. With an index on three. */
-const TABLE = (name: string) => `
+export const TABLE = (name: string) => `
 CREATE TABLE ${name} (
   id bigint NOT NULL, customer_id integer NOT NULL, status text NOT NULL, placed_at timestamptz NOT NULL,
   amount numeric(10, 2) NOT NULL, city text NOT NULL, note text NOT NULL, token text NOT NULL);`;
 
-const INDEXES = (name: string) => `
+export const INDEXES = (name: string) => `
 ALTER TABLE ${name} ADD PRIMARY KEY (id);
 CREATE INDEX ON ${name} (customer_id);
 CREATE INDEX ON ${name} (placed_at);`;
 
-const ROWS = (name: string, from: number) => `
+export const ROWS = (name: string, from: number) => `
 INSERT INTO ${name} SELECT
   i, hashint8(i) & 65535, (ARRAY['new','paid','packed','sent','returned'])[1 + abs(hashint8(i + 1)) % 5],
   timestamptz '2024-01-01' + i * interval '7 seconds', (abs(hashint8(i + 2)) % 1000000) / 100.0,

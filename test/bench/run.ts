@@ -1,13 +1,21 @@
-/** `npm run bench copy|memory|store|list|stall`: measures, prints, and keeps the result in its section of docs/bench.md. */
+/** `npm run bench NAME [SIZE]`: measures, prints, and keeps the result in its section of docs/bench.md. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, loadavg, totalmem } from 'node:os';
+import { codec } from './codec.ts';
 import { copy } from './copy.ts';
 import { memory } from './memory.ts';
 import { stall } from './stall/index.ts';
 import { store } from './store.ts';
 import { storeList } from './store-list.ts';
 
-const BENCHES: Readonly<Record<string, () => Promise<string[]>>> = { copy, memory, store, list: storeList, stall };
+const BENCHES: Readonly<Record<string, (size?: number) => Promise<string[]>>> = {
+  codec,
+  copy,
+  memory,
+  store,
+  list: storeList,
+  stall,
+};
 const PAGE = new URL('../../docs/bench.md', import.meta.url);
 const HEAD = '# Measurements\n\nWritten by `npm run bench NAME`; each section says when and on which machine.\n';
 
@@ -23,14 +31,16 @@ async function page(): Promise<string> {
   }
 }
 
-const [name = ''] = process.argv.slice(2);
-const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+const [act = '', size] = process.argv.slice(2);
+const bench = Object.hasOwn(BENCHES, act) ? BENCHES[act] : undefined;
+// A size has a section of its own, so that the sizes can be measured one by one.
+const name = size === undefined ? act : `${act} ${size}`;
 if (bench === undefined) {
   process.stderr.write(`npm run bench ${Object.keys(BENCHES).join('|')}\n`);
   process.exit(2);
 }
 const [load = Number.NaN] = loadavg();
-const lines = await bench();
+const lines = await (size === undefined ? bench() : bench(Number(size)));
 const section = `## ${name}\n\n${new Date().toISOString().slice(0, 10)}, ${machine()}; load before it: ${load.toFixed(1)}.\n\n${lines.join('\n')}\n`;
 process.stdout.write(section);
 const [head = HEAD, ...sections] = (await page()).split(/^(?=## )/m);

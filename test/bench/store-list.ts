@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -10,10 +10,11 @@ import { seal } from '../../src/repositories/document.ts';
 import { folderName } from '../../src/repositories/names.ts';
 import { storedManifest, storedVerification } from '../../src/repositories/stored-manifest.ts';
 import { manifestOf, verificationOf } from '../conformance/backups.ts';
+import { build } from './built.ts';
+import { median } from './spread.ts';
 
 const BACKUPS = 10_000;
 const ROUNDS = 15;
-const root = join(import.meta.dirname, '../..');
 
 /** Ten thousand manifests as a year of hourly backups leaves them, every second one verified; no streams. */
 async function fill(repository: string): Promise<void> {
@@ -43,11 +44,8 @@ export type Turns = Readonly<Record<(typeof ACTS)[number], readonly number[]>>;
 export async function measureList(rounds = ROUNDS): Promise<Turns> {
   const folder = await mkdtemp(join(tmpdir(), 'stillpoint-list-'));
   try {
-    await execa('npx', ['tsc', '-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist')], { cwd: root });
-    await cp(join(root, 'bin'), join(folder, 'bin'), { recursive: true });
-    for (const name of ['package.json', 'recipes', 'node_modules']) await symlink(join(root, name), join(folder, name));
+    const bin = await build(folder);
     await fill(join(folder, 'store'));
-    const bin = join(folder, 'bin', 'stillpoint.cjs');
     const args = [
       ['-e', '0'],
       [bin, '--version'],
@@ -69,9 +67,6 @@ export async function measureList(rounds = ROUNDS): Promise<Turns> {
     await rm(folder, { recursive: true });
   }
 }
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 /** The median over the rounds, because both of a round saw the same machine. */
 export const ratioOf = (turns: Turns, name: keyof Turns, base: keyof Turns): number =>

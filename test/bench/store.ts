@@ -1,151 +1,166 @@
-import { createHash } from 'node:crypto';
-import { mkdtemp, open, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { createKeyFile } from '../../src/repositories/key-file.ts';
+import { image } from '../environment/images.ts';
+import { PASSWORD, type Server, startServer } from '../support/containers.ts';
+import { build } from './built.ts';
+import { INDEXES, ROWS, ROWS_AT_ONCE, TABLE } from './cluster.ts';
+import { type DumpRound, type RestoreRound, report } from './store-report.ts';
+import { runProgram } from './timed-program.ts';
 
-const PAIRS = Number(process.env.STILLPOINT_BENCH_PAIRS ?? 5);
-const MIB = 1024 ** 2;
-const CHILD = join(import.meta.dirname, 'store-child.ts');
+const GIB = 1024 ** 3;
+const PAIRS = 5;
+/** No further pair is begun after this long; one is always measured. */
+const PATIENCE = { dump: 5 * 60_000, restore: 4 * 60_000 };
 
-/** Text like a dump's: numbers that rise, words that repeat, and digests that do not. */
-async function sample(path: string, mib: number): Promise<void> {
-  const file = await open(path, 'w');
-  for (let row = 0, size = 0; size < mib * MIB; ) {
-    const lines: string[] = [];
-    for (let n = 0; n < 20_000; n += 1, row += 1) {
-      const digest = createHash('md5').update(String(row)).digest('hex');
-      const city = ['Lisbon', 'Lyon', 'Leeds', 'Lund', 'Lviv', 'Linz'][row % 6];
-      lines.push(
-        `${row}\t${(row * 7919) % 100_003}\t2026-11-${1 + (row % 28)}\t${city}\tdeliver after ${row % 24}\t${digest}\n`,
-      );
-    }
-    size += (await file.write(lines.join(''))).bytesWritten;
+interface Place {
+  readonly folder: string;
+  readonly program: string;
+  readonly server: Server;
+}
+
+/** A database of `gib` GiB in a container, dumped and restored, against the pipeline that a DBA would type. */
+export async function store(gib = 1): Promise<string[]> {
+  const folder = await mkdtemp(join(process.env.STILLPOINT_BENCH_FOLDER ?? tmpdir(), 'stillpoint-store-'));
+  try {
+    await using server = await startServer({
+      environment: { POSTGRES_DB: 'bench' },
+      command: ['-c', 'max_wal_size=4GB', '-c', 'shared_buffers=256MB', '-c', 'autovacuum=off'],
+    });
+    const place = { folder, server, program: await build(folder) };
+    await configure(place);
+    await fill(server, gib);
+    const dumps = await repeat(PATIENCE.dump, (nth) => dump(place, nth));
+    const restores = await repeat(PATIENCE.restore, (nth) => restore(place, nth));
+    return report(gib, dumps, restores);
+  } finally {
+    await rm(folder, { recursive: true });
   }
-  await file.close();
 }
 
-const env = { UV_THREADPOOL_SIZE: String(availableParallelism() + 4) };
-
-async function child(act: string, repository: string, source: string, key: string, more = {}): Promise<number> {
-  const { stderr } = await execa(process.execPath, [CHILD, act, repository, source, key], {
-    env: { ...env, ...more },
-    stdout: 'ignore',
-  });
-  return Number(stderr) / 1024;
+async function configure({ folder }: Place): Promise<void> {
+  const recipient = await createKeyFile(join(folder, 'key'));
+  const encryption = `{ recipients: [${recipient}], identity: { file: ${join(folder, 'key')} } }`;
+  await writeFile(
+    join(folder, 'stillpoint.yaml'),
+    `repositories:\n  plain: { directory: plain }\n  locked: { directory: locked, encryption: ${encryption} }\n`,
+  );
 }
+
+async function fill(server: Server, gib: number): Promise<void> {
+  const size = async (): Promise<number> => {
+    const [row] = await server.query<{ bytes: string }>(
+      "SELECT coalesce(sum(pg_table_size(c.oid)), 0) AS bytes FROM pg_class c WHERE relname LIKE 'orders%' AND relkind = 'r'",
+      'bench',
+    );
+    return Number(row?.bytes);
+  };
+  for (let table = 0, from = 1; (await size()) < gib * GIB; table += 1) {
+    await server.query(TABLE(`orders_${table}`), 'bench');
+    const enough = Math.min((await size()) + GIB / 4, gib * GIB);
+    for (; (await size()) < enough; from += ROWS_AT_ONCE) await server.query(ROWS(`orders_${table}`, from), 'bench');
+    await server.query(INDEXES(`orders_${table}`), 'bench');
+  }
+  await server.query('VACUUM ANALYZE', 'bench');
+  await server.query('CHECKPOINT', 'bench');
+}
+
+/** Pairs until there are enough or patience is at its end; a first one warms the caches up and does not count. */
+async function repeat<T>(patience: number, round: (nth: number) => Promise<T>): Promise<readonly T[]> {
+  const rounds: T[] = [];
+  const end = performance.now() + patience;
+  for (let nth = 0; nth <= PAIRS && (rounds.length < 2 || performance.now() < end); nth += 1) {
+    rounds.push(await round(nth));
+    process.stderr.write(`round ${nth}: ${JSON.stringify(rounds.at(-1), brief)}\n`);
+  }
+  return rounds.slice(1);
+}
+
+const brief = (key: string, value: unknown): unknown =>
+  key === 'events' ? undefined : typeof value === 'number' ? Math.round(value) : value;
 
 const shell = (script: string, ...args: string[]) => execa('sh', ['-ec', script, 'sh', ...args]);
 
-interface Contest {
-  readonly what: string;
-  readonly against: string;
-  before(): Promise<unknown>;
-  ours(): Promise<unknown>;
-  theirs(): Promise<unknown>;
-}
-
 async function timed(run: () => Promise<unknown>): Promise<number> {
-  await execa('sync');
   const start = performance.now();
   await run();
-  await execa('sync');
   return performance.now() - start;
 }
 
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-
-async function compete({ what, against, before, ours, theirs }: Contest): Promise<string> {
-  const pairs: { us: number; them: number }[] = [];
-  for (let round = 0; round <= PAIRS; round += 1) {
-    await before();
-    const first = round % 2 === 0 ? await timed(ours) : undefined;
-    const them = await timed(theirs);
-    const us = first ?? (await timed(ours));
-    // The first pair warms the caches up and does not count.
-    if (round > 0) pairs.push({ us, them });
-    process.stderr.write(`${what}: ours ${us.toFixed(0)} ms, ${against} ${them.toFixed(0)} ms\n`);
+/** All three in turn, each first in a third of the rounds. */
+async function dump(place: Place, nth: number): Promise<DumpRound> {
+  const { folder, server, program } = place;
+  const into = async (repository: string) => {
+    await rm(join(folder, repository), { recursive: true, force: true });
+    await execa('sync');
+    const source = `docker:${server.name}#bench`;
+    return runProgram(program, ['backup', source, '--to', repository, '--method', 'dump'], folder);
+  };
+  const acts = {
+    raw: async () => {
+      await execa('sync');
+      // Ours syncs what it wrote: so does this.
+      const script = 'docker exec "$1" pg_dump -U postgres -Fc -Z0 bench | zstd -q -T0 -f -o "$2" && sync "$2"';
+      return timed(() => shell(script, server.name, join(folder, 'raw.zst')));
+    },
+    plain: () => into('plain'),
+    locked: () => into('locked'),
+  };
+  if (nth % 3 === 1) {
+    const plain = await acts.plain();
+    const locked = await acts.locked();
+    return { raw: await acts.raw(), plain, locked };
   }
-  const ratios = pairs.map(({ us, them }) => us / them);
-  const seconds = (values: readonly number[]) => `${(median(values) / 1000).toFixed(2)} s`;
-  const spread = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
-  const times = `${seconds(pairs.map(({ us }) => us))} | ${seconds(pairs.map(({ them }) => them))}`;
-  return `| ${what} | \`${against}\` | ${times} | **${median(ratios).toFixed(2)}** | ${spread} |`;
+  if (nth % 3 === 2) {
+    const locked = await acts.locked();
+    const raw = await acts.raw();
+    return { raw, plain: await acts.plain(), locked };
+  }
+  const raw = await acts.raw();
+  const plain = await acts.plain();
+  return { raw, plain, locked: await acts.locked() };
 }
 
-/** The store alone, without a database: a file of 1 GiB against the programs that do the same. */
-export async function store(): Promise<string[]> {
-  const folder = await mkdtemp(join(process.env.STILLPOINT_BENCH_FOLDER ?? tmpdir(), 'stillpoint-store-'));
-  const at = (name: string) => join(folder, name);
-  try {
-    const recipient = await createKeyFile(at('key'));
-    await sample(at('plain'), 1024);
-    const clear = (name: string) => async () => rm(at(name), { recursive: true, force: true });
-    const keep = async () => {};
-    const contests: Contest[] = [
-      {
-        what: 'store',
-        against: 'zstd -T0',
-        before: clear('plain-repository'),
-        ours: () => child('put', at('plain-repository'), at('plain'), '-'),
-        theirs: () => shell('zstd -q -T0 -f -o "$2" < "$1"', at('plain'), at('raw.zst')),
-      },
-      {
-        what: 'store, encrypted',
-        against: 'zstd -T0 | age',
-        before: clear('locked-repository'),
-        ours: () => child('put', at('locked-repository'), at('plain'), at('key')),
-        theirs: () => shell('zstd -q -T0 < "$1" | age -r "$3" > "$2"', at('plain'), at('raw.zst.age'), recipient),
-      },
-      {
-        what: 'read back',
-        against: 'zstd -d',
-        before: keep,
-        ours: () => child('get', at('plain-repository'), '', '-'),
-        theirs: () => shell('zstd -dc "$1" > /dev/null', at('raw.zst')),
-      },
-      {
-        what: 'read back, encrypted',
-        against: 'age -d | zstd -d',
-        before: keep,
-        ours: () => child('get', at('locked-repository'), '', at('key')),
-        theirs: () => shell('age -d -i "$2" "$1" | zstd -dc > /dev/null', at('raw.zst.age'), at('key')),
-      },
-      {
-        what: 'check',
-        against: 'sha256sum',
-        before: keep,
-        ours: () => child('check', at('plain-repository'), '', '-'),
-        theirs: () => shell('sha256sum "$1"', at('raw.zst')),
-      },
-    ];
-    const rows: string[] = [];
-    for (const contest of contests) rows.push(await compete(contest));
-    const peaks: string[] = [];
-    for (const gib of ['1GiB', '4GiB']) {
-      for (const [name, key] of [['plain', '-'] as const, ['encrypted', at('key')] as const]) {
-        await clear('peak')();
-        const peak = await child('put', at('peak'), gib, key, { STILLPOINT_BENCH_SAMPLE: at('plain') });
-        peaks.push(`| ${gib.replace('GiB', ' GiB')}, ${name} | ${peak.toFixed(0)} MiB |`);
-      }
+/** Into a container of its own, from its start to the last row, against the same by hand. */
+async function restore(place: Place, nth: number): Promise<RestoreRound> {
+  const ours = async () => {
+    const { folder, server, program } = place;
+    const name = `bench-${server.name}`;
+    try {
+      return await runProgram(program, ['restore', 'latest', '--from', 'plain', '--as', 'bench-'], folder);
+    } finally {
+      await execa('docker', ['rm', '--force', '--volumes', name], { reject: false });
+      await execa('docker', ['volume', 'rm', '--force', `${name}-data`], { reject: false });
     }
-    return [
-      `A file of 1 GiB like a dump, ${PAIRS} interleaved pairs after one that does not count, sync included.`,
-      'Ours includes the start of Node from TypeScript, SHA-256 of plain and stored bytes, and fsync.',
-      '',
-      '| | against | ours | theirs | ratio | from, to |',
-      '|---|---|---|---|---|---|',
-      ...rows,
-      '',
-      'Peak resident memory (VmHWM) of a process that stores a stream.',
-      '',
-      '| stream | peak |',
-      '|---|---|',
-      ...peaks,
-    ];
+  };
+  const first = nth % 2 === 0 ? await ours() : undefined;
+  const raw = await restoreByHand(place);
+  return { raw, ours: first ?? (await ours()) };
+}
+
+async function restoreByHand({ folder, server }: Place): Promise<number> {
+  const name = `bench-raw-${server.name}`;
+  const start = ['run', '--detach', '--name', name, '--env', `POSTGRES_PASSWORD=${PASSWORD}`];
+  const environment = ['--env', 'POSTGRES_DB=bench'];
+  try {
+    return await timed(async () => {
+      await execa('docker', [
+        ...start,
+        ...environment,
+        await image('postgres-15'),
+        'postgres',
+        '-c',
+        'max_wal_size=4GB',
+      ]);
+      const isReady = () => execa('docker', ['exec', name, 'pg_isready', '-h', '127.0.0.1'], { reject: false });
+      while ((await isReady()).exitCode !== 0) await sleep(100);
+      const script = 'zstd -dc "$2" | docker exec -i "$1" pg_restore -U postgres --exit-on-error -d bench';
+      await shell(script, name, join(folder, 'raw.zst'));
+    });
   } finally {
-    await rm(folder, { recursive: true });
+    await execa('docker', ['rm', '--force', '--volumes', name], { reject: false });
   }
 }

@@ -1,4 +1,4 @@
-/** One act on a repository as a process of its own, for store.ts to time: `put|get|check REPOSITORY SOURCE KEY|-`. */
+/** One act on a repository as a process of its own, for codec.ts to time: `put|get|check REPOSITORY SOURCE KEY|-`. */
 import { createReadStream, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
