@@ -74,6 +74,7 @@ function makeContext(options: Options, emit: Emit, signal: AbortSignal): Context
     mediumOf: async (path) => (await import('./repositories/directory/medium.ts')).mediumOf(path),
     environment,
     folder,
+    ask: async (question) => (await import('./output/ask.ts')).ask(question, signal),
     signal,
   };
 }

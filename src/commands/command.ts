@@ -24,6 +24,8 @@ export interface Context {
   readonly environment: Environment;
   /** The folder that relative paths start from. */
   readonly folder: string;
+  /** Asks whoever sits at the terminal; undefined: nobody does. */
+  ask(question: string): Promise<boolean | undefined>;
   /** Aborts when the user wants to stop; its reason is the error. */
   readonly signal: AbortSignal;
 }

@@ -16,6 +16,12 @@ export interface Options {
   readonly commands: boolean;
   readonly files?: string;
   readonly as?: string;
+  readonly into?: readonly string[];
+  readonly inPlace: boolean;
+  readonly database?: readonly string[];
+  readonly table?: readonly string[];
+  readonly replace: boolean;
+  readonly activate: boolean;
   readonly run?: string;
   readonly grants: boolean;
   readonly all: boolean;
@@ -32,6 +38,8 @@ export interface OptionSpec {
   readonly variable: string;
   readonly global?: true;
   readonly choices?: readonly string[];
+  /** May be given several times; in its variable they stand with commas between them. */
+  readonly many?: true;
   readonly initial?: string | boolean;
 }
 
@@ -112,6 +120,42 @@ export const OPTIONS: Readonly<Record<OptionName, OptionSpec>> = {
     flags: '--as <prefix>',
     help: 'new servers beside the old, named PREFIX and their names',
     variable: 'STILLPOINT_AS',
+  },
+  into: {
+    flags: '--into <source=ref>',
+    help: 'into a server that exists; REF alone for a single source',
+    variable: 'STILLPOINT_INTO',
+    many: true,
+  },
+  inPlace: {
+    flags: '--in-place',
+    help: 'into the very servers that were backed up',
+    variable: 'STILLPOINT_IN_PLACE',
+    ...flag,
+  },
+  database: {
+    flags: '--database <name>',
+    help: 'only this database; may be repeated',
+    variable: 'STILLPOINT_DATABASE',
+    many: true,
+  },
+  table: {
+    flags: '--table <table>',
+    help: 'only this table, [DB.]SCHEMA.TABLE; may be repeated',
+    variable: 'STILLPOINT_TABLE',
+    many: true,
+  },
+  replace: {
+    flags: '--replace',
+    help: 'what is in the way may be replaced; asks first',
+    variable: 'STILLPOINT_REPLACE',
+    ...flag,
+  },
+  activate: {
+    flags: '--activate',
+    help: 'end the quarantine; says what wakes and asks',
+    variable: 'STILLPOINT_ACTIVATE',
+    ...flag,
   },
   run: { flags: '--run <id>', help: 'only what this run left', variable: 'STILLPOINT_RUN' },
   grants: {

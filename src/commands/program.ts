@@ -1,7 +1,7 @@
 import { Command as Commander, CommanderError, Option } from 'commander';
-import { nearest } from '../config/explain.ts';
 import type { Environment } from '../config/secrets.ts';
 import { StillpointError } from '../model/errors.ts';
+import { nearest } from '../model/nearest.ts';
 import { allHelp, firstScreen, groupHelp, verbHelp } from './help.ts';
 import { OPTIONS, type OptionName, type Options, optionNames } from './options.ts';
 import { VERBS, type Verb } from './verbs.ts';
@@ -59,9 +59,10 @@ function groupOf(program: Commander, name: string): Commander {
 }
 
 function optionOf(name: OptionName): Option {
-  const { flags, help, choices, initial } = OPTIONS[name];
+  const { flags, help, choices, initial, many } = OPTIONS[name];
   const option = new Option(flags, help);
   if (choices) option.choices([...choices]);
+  if (many) option.argParser((word: string, before: readonly string[] = []) => [...before, word]);
   return initial === undefined || option.negate ? option : option.default(initial);
 }
 
@@ -81,8 +82,9 @@ function optionsOf(command: Commander, environment: Environment): Options {
 
 const TRUTHS: Readonly<Record<string, boolean>> = { 1: true, true: true, yes: true, 0: false, false: false, no: false };
 
-function readVariable(name: OptionName, text: string): string | boolean {
-  const { variable, choices, initial } = OPTIONS[name];
+function readVariable(name: OptionName, text: string): string | boolean | readonly string[] {
+  const { variable, choices, initial, many } = OPTIONS[name];
+  if (many) return text.split(',').map((it) => it.trim());
   if (typeof initial === 'boolean') {
     const truth = TRUTHS[text.toLowerCase()];
     if (truth === undefined) throw new StillpointError('usage', `${variable} is '${text}'; write 1 or 0.`);

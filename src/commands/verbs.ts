@@ -71,13 +71,18 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'restore',
     args: '<id> [source...]',
-    help: 'bring a backup back: as new servers, or as files',
+    help: 'bring a backup back: new servers, existing ones, files',
     screen: 1,
-    options: ['from', 'as', 'files'],
-    examples: ['stillpoint restore 7f3k9q2m --as again-', 'stillpoint restore 7f3k9q2m --files /srv/restored'],
-    more: '--as makes containers from the stored definition, also after docker rm: same image and settings, storage of their own, no published port, quarantined. What exists is never replaced.',
+    options: ['from', 'as', 'into', 'inPlace', 'files', 'database', 'table', 'replace', 'activate'],
+    examples: [
+      'stillpoint restore 7f3k9q2m --as again-',
+      'stillpoint restore 7f3k9q2m --into docker:new-pg',
+      'stillpoint restore 7f3k9q2m --in-place --table public.orders --replace',
+      'stillpoint restore 7f3k9q2m --files /srv/restored',
+    ],
+    more: '--as makes containers from the stored definition, also after docker rm: same image and settings, storage of their own, no published port. --into loads a running server by its own tools (files of a physical backup are brought up in a throwaway server first and dumped from there), or gives its files to a stopped container of the same image. Nothing that exists is replaced without --replace, which shows what it would be and asks; where nobody can be asked, --yes is needed, too. Restored files are quarantined: archiving, replication and preloaded libraries are off until --activate.',
     stopped:
-      'What was being restored is gone or, with --files, in part in the folder: remove it. Nothing else was touched.',
+      'What was being restored is gone or, with --files, in part in the folder: remove it. With --into, a database that was being loaded may be half there.',
     load: async () => (await import('./restore.ts')).restore,
   },
   {

@@ -9,6 +9,7 @@ import type { Open } from '../repositories/repository.ts';
 import type { Instance, Target, Twin } from '../runtimes/runtime.ts';
 import type { StorageOffer } from '../snapshots/snapshotter.ts';
 import type { Capture } from './capture.ts';
+import type { Transfer } from './transfer.ts';
 
 /** Speaks one database; knows nothing of Docker, btrfs or object storage. */
 export interface Engine {
@@ -38,9 +39,13 @@ export interface Engine {
   restore(source: SourceRecord, open: Open, into: Twin): Promise<Login>;
   /**
    * Ends a restored server in order and leaves its files durable and quarantined, as its installation's own way to start
-   * expects them. After this the twin is only good for its files.
+   * expects them. After this the twin is only good for its files, and for waking what the quarantine keeps asleep.
    */
-  handOver(source: SourceRecord, from: Twin): Promise<void>;
+  handOver(source: SourceRecord, from: Twin): Promise<Asleep>;
+  /** Pure: the arguments that a server is started with, without those that would end its quarantine. Absent: none can. */
+  quarantined?(argv: readonly string[]): readonly string[];
+  /** Absent: data of this engine cannot be moved into another server, nor in parts. */
+  readonly transfer?: Transfer;
   /**
    * Pure: the lines that bring this source back with standard tools only, to be typed in an empty folder as the user who
    * will run the server. `decode` gives the command that writes an artifact's plain bytes to its standard output.
@@ -58,6 +63,14 @@ export interface CaptureRun {
   /** The server itself ends a hold after this. */
   readonly holdLimit: Millis;
   readonly tell: Tell;
+}
+
+/** What a restored server would do by itself, if its quarantine let it. */
+export interface Asleep {
+  /** Each in words, without secrets; empty: nothing. */
+  readonly what: readonly string[];
+  /** Takes the quarantine off the files that `handOver` left. */
+  wake(): Promise<void>;
 }
 
 export interface Compared {

@@ -107,7 +107,13 @@ export interface Verified {
 
 export interface Restored {
   readonly id: BackupId;
-  readonly restored: readonly { readonly source: string; readonly folder?: string; readonly ref?: string }[];
+  readonly restored: readonly {
+    readonly source: string;
+    readonly folder?: string;
+    readonly ref?: string;
+    /** Of a server that was there before: whether it runs. */
+    readonly runs?: boolean;
+  }[];
 }
 
 export interface Recovered {

@@ -1,11 +1,29 @@
+import { createWriteStream } from 'node:fs';
 import { chown, mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import type { World } from '../backup/world.ts';
+import type { Engine } from '../engines/engine.ts';
 import { StillpointError } from '../model/errors.ts';
-import type { Repository } from '../repositories/repository.ts';
-import { extractTar, type Owner } from '../runtimes/extract.ts';
+import { newId } from '../model/id.ts';
+import type { SourceRecord } from '../model/manifest.ts';
+import { isWhole, type Part, WHOLE } from '../model/part.ts';
+import type { Open, Repository } from '../repositories/repository.ts';
+import { extractTar, fileIn, type Owner } from '../runtimes/extract.ts';
+import { chosenSources } from './choice.ts';
+import { openContents } from './contents.ts';
 
-/** Lays out the files of a backup's sources, each in an empty folder below `folder`. Starts nothing, replaces nothing. */
+/** The files of one source. */
+export interface LaidOut {
+  readonly source: string;
+  readonly folder: string;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Lays out the files of a backup's sources, each in an empty folder below `folder`. Starts nothing, replaces nothing. A
+ * part of a source becomes files for the engine's own tools.
+ */
 export async function restoreFiles(
   world: World,
   repository: Repository,
@@ -13,21 +31,12 @@ export async function restoreFiles(
   sources: readonly string[],
   folder: string,
   signal: AbortSignal,
-): Promise<readonly { readonly source: string; readonly folder: string }[]> {
+  part: Part = WHOLE,
+): Promise<readonly LaidOut[]> {
   const manifest = await repository.manifest(id);
-  const unknown = sources.find((name) => !manifest.sources.some((it) => it.name === name));
-  if (unknown !== undefined) {
-    throw new StillpointError(
-      'not-found',
-      `The backup ${manifest.id} has no source '${unknown}'; it has: ${manifest.sources.map((it) => it.name).join(', ')}.`,
-      {
-        next: `stillpoint show ${manifest.id}`,
-      },
-    );
-  }
+  const wanted = chosenSources(manifest, sources);
   await using open = await repository.open(manifest.id);
-  const wanted = manifest.sources.filter((it) => sources.length === 0 || sources.includes(it.name));
-  const made: { source: string; folder: string }[] = [];
+  const made: LaidOut[] = [];
   for (const source of wanted) {
     signal.throwIfAborted();
     const root = resolve(wanted.length === 1 ? folder : join(folder, source.name));
@@ -38,13 +47,36 @@ export async function restoreFiles(
         ? { uid: Number(source.definition.uid ?? 0), gid: Number(source.definition.gid ?? 0) }
         : undefined;
     await makeEmpty(root, owner);
-    await engine.restoreFiles(source, open, {
-      root,
-      write: (tar, below = '') => extractTar(tar, join(root, below), owner),
-    });
-    made.push({ source: source.name, folder: root });
+    let notes: readonly string[] = [];
+    if (isWhole(part)) {
+      await engine.restoreFiles(source, open, {
+        root,
+        write: (tar, below = '') => extractTar(tar, join(root, below), owner),
+        read: (path) => fileIn(root, path),
+      });
+    } else notes = await layOutPart(world, engine, source, open, part, root);
+    made.push({ source: source.name, folder: root, notes });
   }
   return made;
+}
+
+async function layOutPart(
+  world: World,
+  engine: Engine,
+  source: SourceRecord,
+  open: Open,
+  part: Part,
+  root: string,
+): Promise<readonly string[]> {
+  await using entry = await world.journal.begin({ run: newId(), command: 'restore', sources: [] });
+  await using it = await openContents(world, engine, source, open, part, entry.run);
+  const files = it.transfer.layOut(source, it.contents);
+  let step = await files.next();
+  for (; !step.done; step = await files.next()) {
+    const { name, content } = step.value;
+    await pipeline(content, createWriteStream(join(root, name), { flags: 'wx', mode: 0o600, flush: true }));
+  }
+  return step.value;
 }
 
 async function makeEmpty(root: string, owner: Owner | undefined): Promise<void> {

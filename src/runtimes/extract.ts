@@ -1,4 +1,4 @@
-import { chown, lchown, mkdir, open, symlink } from 'node:fs/promises';
+import { chown, lchown, mkdir, open, readFile, symlink } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -59,4 +59,14 @@ function inside(root: string, name: string): string {
     throw new StillpointError('restore-failed', `The archive has an entry that leads out of the target: ${name}.`);
   }
   return join(root, path);
+}
+
+/** One small file of what was extracted; undefined when there is none. */
+export async function fileIn(root: string, path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(inside(root, path));
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+    throw cause;
+  }
 }

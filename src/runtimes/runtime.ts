@@ -27,6 +27,11 @@ export interface Runtime {
    * exists. Dispose before `start` removes every byte.
    */
   successor?(definition: Definition, name: string, run: RunId): Promise<Successor>;
+  /**
+   * A server that exists and does not run, to be given the files of another one of `definition`; undefined when it runs.
+   * Absent where it cannot be had. Throws `not-found`, and `preflight` where these files would not be what it reads.
+   */
+  vessel?(ref: Ref, definition: Definition, run: RunId): Promise<Vessel | undefined>;
   /** Twins, frozen instances and helper pods that carry a run id. */
   leftovers(): AsyncIterable<Leftover>;
 }
@@ -71,6 +76,8 @@ export interface Target {
   readonly root: string;
   /** Extracts a tar below `root`, or below a folder of it; entries that lead out of it are refused. */
   write(tar: Readable, folder?: string): Promise<void>;
+  /** One small file of what was extracted; undefined when there is none. */
+  read(path: string): Promise<Buffer | undefined>;
 }
 
 /** A server that was made anew and stays. */
@@ -79,6 +86,23 @@ export interface Successor extends AsyncDisposable {
   fill(tar: Readable): Promise<void>;
   /** Starts it as its definition says. Returns its reference and what is not as it was. Once. */
   start(): Promise<{ readonly ref: string; readonly notes: readonly string[] }>;
+}
+
+/** A stopped server that exists and is to have other files. */
+export interface Vessel {
+  readonly name: string;
+  /** It is the very one that the definition is of. */
+  readonly isSource: boolean;
+  /** The arguments that it is started with. */
+  readonly command: readonly string[];
+  /** Its data directory, as it sees it. */
+  readonly folder: string;
+  /** Names of what lies in it; empty: nothing. */
+  readonly holds: readonly string[];
+  /** Removes all of that. */
+  clear(): Promise<void>;
+  /** Fills the data directory, which is empty. */
+  fill(tar: Readable): Promise<void>;
 }
 
 /** A stopped copy of a source, to restore into. */

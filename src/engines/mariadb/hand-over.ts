@@ -1,6 +1,7 @@
 import { StillpointError } from '../../model/errors.ts';
 import type { SourceRecord } from '../../model/manifest.ts';
 import type { Twin } from '../../runtimes/runtime.ts';
+import type { Asleep } from '../engine.ts';
 import { TWIN_USER } from './objects.ts';
 import { ACCOUNT_FILE, twinLogin } from './server.ts';
 import { openSession } from './session.ts';
@@ -14,7 +15,7 @@ const WAKES = ['master.info', 'relay-log.info', 'multi-master.info'];
  * Takes our account away and lets the server write everything out as it ends. A server reads no options from its data
  * directory: whether events run there is up to the options that it is started with (OFF unless they say otherwise).
  */
-export async function handOver(_source: SourceRecord, from: Twin): Promise<void> {
+export async function handOver(_source: SourceRecord, from: Twin): Promise<Asleep> {
   {
     await using session = await openSession(from, twinLogin, 'stillpoint/restore');
     await session.query(
@@ -30,4 +31,5 @@ export async function handOver(_source: SourceRecord, from: Twin): Promise<void>
   const { code, stderr } = await process.exit;
   if (code !== 0)
     throw new StillpointError('restore-failed', `Files of the restored server could not be removed: ${stderr.trim()}`);
+  return { what: [], wake: async () => undefined };
 }

@@ -25,7 +25,10 @@ function files(source: SourceRecord, decode: (artifact: string) => string): read
     } else if (name.endsWith('.wal.tar')) lines.push(unpack(name, '/pg_wal'));
     else if (name.endsWith('.tar')) lines.push(unpack(name));
   }
-  lines.push(`cat > ${folder}/postgresql.auto.conf <<'END'\n${quarantineLines(source).join('\n')}\nEND`);
+  lines.push(
+    `cp ${folder}/postgresql.auto.conf ${folder}/stillpoint_source.auto.conf`,
+    `cat > ${folder}/postgresql.auto.conf <<'END'\n${quarantineLines(source).join('\n')}\nEND`,
+  );
   if (source.method === 'copy') lines.push(`touch ${folder}/recovery.signal`);
   // As root, what was written by hand belongs to root, and a server reads only what is its own.
   lines.push(`[ "$(id -u)" != 0 ] || chown -R --reference=${folder}/PG_VERSION ${folder}`);

@@ -293,7 +293,7 @@ async function firstByte({ stdout, exit }: Process, signal: AbortSignal): Promis
 const nothing = (): void => undefined;
 
 /** How to make an empty server like this one: template0 is as initdb made it. */
-async function clusterSettings(control: Session): Promise<Readonly<Record<string, string>>> {
+export async function clusterSettings(control: Session): Promise<Readonly<Record<string, string>>> {
   const [row] = await control.query("SELECT to_jsonb(d) AS template FROM pg_database d WHERE datname = 'template0'");
   const template: Readonly<Record<string, unknown>> = JSON.parse(row?.template ?? '{}');
   return Object.fromEntries(

@@ -66,3 +66,55 @@ function endsQuoted(line: string, quoted: boolean): boolean {
   }
   return single;
 }
+
+/** What of the globals is for a server that has roles of its own. */
+export interface Fitted {
+  readonly text: string;
+  /** Tablespaces that are not made: everything goes to where the server keeps its data. */
+  readonly tablespaces: readonly string[];
+}
+
+const NAME = '("(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)';
+const ABOUT_ROLE = new RegExp(`^(?:(CREATE)|ALTER|COMMENT ON|SECURITY LABEL .* ON) ROLE ${NAME}`);
+const MEMBERSHIP = new RegExp(`^GRANT ${NAME} TO ${NAME}`);
+const NEW_TABLESPACE = new RegExp(`^CREATE TABLESPACE ${NAME}`);
+
+/**
+ * For a running server: roles that it has are not made, and changed only when `change` says so; the one that is logged in
+ * as never, or the server would no longer take its own password. Tablespaces would lie where the source has its own.
+ */
+export function fitGlobals(text: string, roles: ReadonlySet<string>, self: string, change: boolean): Fitted {
+  const tablespaces: string[] = [];
+  const isOurs = (role: string): boolean => role !== self && (change || !roles.has(role));
+  const fits = (statement: string): boolean => {
+    const about = ABOUT_ROLE.exec(statement);
+    if (about) {
+      const [, isNew, role = ''] = about;
+      return isNew === undefined ? isOurs(unquoted(role)) : !roles.has(unquoted(role));
+    }
+    const membership = MEMBERSHIP.exec(statement);
+    if (membership) return membership.slice(1).some((role) => isOurs(unquoted(role)));
+    const [, tablespace] = NEW_TABLESPACE.exec(statement) ?? [];
+    if (tablespace !== undefined) tablespaces.push(unquoted(tablespace));
+    return !/^(CREATE|ALTER|COMMENT ON|SECURITY LABEL .* ON|(GRANT|REVOKE) .* ON) TABLESPACE /.test(statement);
+  };
+  const fitted = [...statements(text)].filter(fits);
+  return { text: `${fitted.join('\n')}\n`, tablespaces };
+}
+
+const unquoted = (name: string): string => (name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name);
+
+/** Each ends with the line that ends it, and not within a quoted text; psql's own commands are a line each. */
+function* statements(text: string): Generator<string> {
+  let statement: string[] = [];
+  let quoted = false;
+  for (const line of text.split('\n')) {
+    if (statement.length === 0 && (line === '' || line.startsWith('--'))) continue;
+    statement.push(line);
+    quoted = endsQuoted(line, quoted);
+    if (quoted || (!line.endsWith(';') && !line.startsWith('\\'))) continue;
+    yield statement.join('\n');
+    statement = [];
+  }
+  if (statement.length > 0) throw new StillpointError('damaged', 'The globals of this backup end within a statement.');
+}

@@ -1,5 +1,6 @@
 import type { Engine } from '../engine.ts';
 import { byHand } from './by-hand.ts';
+import { quarantined } from './command-line.ts';
 import { compare } from './compare.ts';
 import { openCopy } from './copy.ts';
 import { openDump } from './dump.ts';
@@ -10,6 +11,7 @@ import { offers } from './offers.ts';
 import { recognise } from './recognise.ts';
 import { restore, restoreFiles } from './restore.ts';
 import { openSnapshot } from './snapshot.ts';
+import { transfer } from './transfer.ts';
 
 /** PostgreSQL 12 to 18. One file per idea: this one only names them. */
 export const postgresql: Engine = {
@@ -27,6 +29,8 @@ export const postgresql: Engine = {
   restoreFiles,
   restore,
   handOver,
+  quarantined,
+  transfer,
   byHand,
   compare,
   leftovers,

@@ -12,8 +12,21 @@ const FLOORS = [
   'max_locks_per_transaction',
 ];
 
+/** Everything that a server would begin to do by itself is off. */
+export const ASLEEP: Readonly<Record<string, string>> = {
+  archive_mode: 'off',
+  primary_conninfo: '',
+  primary_slot_name: '',
+  max_logical_replication_workers: '0',
+  shared_preload_libraries: '',
+};
+
 /** Libraries without which rows cannot be read; every other one could act by itself and is left out. */
 export const NEEDED_LIBRARIES = ['timescaledb', 'citus', 'pg_tde', 'orioledb'];
+
+/** What a server reads last, so that it wins (manual 20.1.2); the source's own is kept beside it. */
+export const QUARANTINE = 'postgresql.auto.conf';
+export const OWN_SETTINGS = 'stillpoint_source.auto.conf';
 
 /** Where a tablespace is put: below the target, never where the source has it. */
 export const tablespaceFolder = (oid: string): string => `stillpoint_tablespaces/${oid}`;
@@ -28,10 +41,7 @@ export function quarantineLines(source: SourceRecord): readonly string[] {
     ...Object.fromEntries(
       FLOORS.flatMap((name) => (source.settings[name] === undefined ? [] : [[name, source.settings[name]]])),
     ),
-    archive_mode: 'off',
-    primary_conninfo: '',
-    primary_slot_name: '',
-    max_logical_replication_workers: '0',
+    ...ASLEEP,
     shared_preload_libraries: preload.join(','),
     ...(source.method === 'copy' ? pointOf(source) : {}),
   };
@@ -47,15 +57,20 @@ const pointOf = (source: SourceRecord): Readonly<Record<string, string>> => ({
 });
 
 /**
- * What makes restored files a server that recovers to the point and then does nothing by itself. It goes to
- * postgresql.auto.conf, which wins over whatever the source's own configuration says.
+ * What makes restored files a server that recovers to the point and then does nothing by itself, whatever the source's
+ * own configuration says; `own`: what ALTER SYSTEM had set there.
  */
-export function quarantineFiles(source: SourceRecord, tablespaces: readonly string[]): Readable {
+export function quarantineFiles(
+  source: SourceRecord,
+  tablespaces: readonly string[],
+  own: Buffer | undefined,
+): Readable {
   const lines = quarantineLines(source);
   const tar = pack();
-  const add = (name: string, text: string): void => void tar.entry({ name, mode: 0o600 }, text);
+  const add = (name: string, text: string | Buffer): void => void tar.entry({ name, mode: 0o600 }, text);
+  if (own) add(OWN_SETTINGS, own);
   add(
-    'postgresql.auto.conf',
+    QUARANTINE,
     `# Written by Stillpoint: recovers to ${source.position.text}, then stays quarantined.\n${lines.join('\n')}\n`,
   );
   add(

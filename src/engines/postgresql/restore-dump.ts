@@ -2,24 +2,31 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { pack } from 'tar-stream';
-import { messageOf, StillpointError } from '../../model/errors.ts';
 import type { SourceRecord } from '../../model/manifest.ts';
 import type { Login } from '../../model/secret.ts';
 import type { Open } from '../../repositories/repository.ts';
-import type { Process, Target, Twin } from '../../runtimes/runtime.ts';
+import type { Target, Twin } from '../../runtimes/runtime.ts';
+import type { Contents } from '../transfer.ts';
+import { fromDump } from './contents.ts';
 import { globalsName } from './names.ts';
 import { NEEDED_LIBRARIES } from './quarantine.ts';
+import { runTool } from './run-tool.ts';
+import { archiveOf, leftOutNotes } from './select.ts';
 import { startServer } from './server.ts';
 import { quoteName } from './session.ts';
-import { lastLines } from './tools.ts';
 
-/** Restoring an index may take days; only its end, its failure or ours ends it. */
-const NO_LIMIT = 20 * 24 * 3_600_000;
+export async function restoreDump(source: SourceRecord, open: Open, into: Twin): Promise<Login> {
+  return (await buildServer(source, await fromDump(source, open), into)).login;
+}
 
 /** Makes an empty server of the same kind and fills it: globals by psql, each database by pg_restore, all by the server's own programs. */
-export async function restoreDump(source: SourceRecord, open: Open, into: Twin): Promise<Login> {
+export async function buildServer(
+  source: SourceRecord,
+  contents: Contents,
+  into: Twin,
+): Promise<{ readonly login: Login; readonly notes: readonly string[] }> {
   const superuser = source.settings.superuser ?? 'postgres';
-  await run(into, initdb(source, superuser, into.root), {}, undefined);
+  await runTool(into, initdb(source, superuser, into.root), {});
   const login: Login = { user: superuser, database: 'template1' };
   const needed = (source.settings.shared_preload_libraries ?? '').split(',').map((it) => it.trim());
   const session = await startServer(into, login, {
@@ -32,17 +39,20 @@ export async function restoreDump(source: SourceRecord, open: Open, into: Twin):
   // Nobody may be logged in to a database that is dropped and made anew.
   await session[Symbol.asyncDispose]();
   const env = { PGHOST: into.scratch, PGPORT: '5432', PGUSER: superuser, LC_ALL: 'C' };
-  const globals = await rewritten(source, open, into, superuser);
-  await run(into, ['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'template1', '-f', '-'], env, globals);
-  const dumped: string[] = [];
-  for (const { name } of source.artifacts) {
-    const database = source.settings[name];
-    if (database === undefined) continue;
-    dumped.push(database);
-    await run(into, pgRestore(database), env, await open(name));
+  const globals = await rewritten(contents, into, superuser);
+  await runTool(into, ['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'template1', '-f', '-'], env, globals);
+  const notes: string[] = [];
+  for (const database of contents.databases) {
+    const { archive, leftOut } = await archiveOf(contents, database);
+    notes.push(...leftOutNotes(database, leftOut));
+    await runTool(into, pgRestore(database), env, archive);
   }
-  await dropUnknown(source, into, env, dumped);
-  return login;
+  // What initdb made and the source did not have; known only when all of it was dumped.
+  if (!contents.partial && !contents.databases.includes('postgres')) {
+    const drop = `DROP DATABASE ${quoteName('postgres')}`;
+    await runTool(into, ['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'template1', '-c', drop], env);
+  }
+  return { login, notes };
 }
 
 /** The dumps as they are, for pg_restore and psql. */
@@ -95,23 +105,11 @@ function pgRestore(database: string): readonly string[] {
   return ['pg_restore', '--exit-on-error', '--create', ...(isThere ? ['--clean'] : []), '-d', other];
 }
 
-/** What initdb made and the source did not have; known only when all of it was dumped. */
-async function dropUnknown(
-  source: SourceRecord,
-  into: Twin,
-  env: Readonly<Record<string, string>>,
-  dumped: readonly string[],
-): Promise<void> {
-  if (source.database !== undefined || dumped.includes('postgres')) return;
-  const drop = `DROP DATABASE ${quoteName('postgres')}`;
-  await run(into, ['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'template1', '-c', drop], env, undefined);
-}
-
-async function rewritten(source: SourceRecord, open: Open, into: Twin, superuser: string): Promise<Readable> {
+async function rewritten(contents: Contents, into: Twin, superuser: string): Promise<Readable> {
   const { rewriteGlobals } = await import('./globals.ts');
   const folderOf = (number: number): string => `${TABLESPACES}/${number}`;
   const globals = rewriteGlobals(
-    await text(await open(globalsName(source.name))),
+    await text(await contents.globals()),
     superuser,
     (number) => `${into.root}/${folderOf(number)}`,
   );
@@ -127,25 +125,3 @@ async function rewritten(source: SourceRecord, open: Open, into: Twin, superuser
 }
 
 const TABLESPACES = 'stillpoint_tablespaces';
-
-/** Runs one to its end. Every error of it is a failure of the restore. */
-async function run(
-  into: Twin,
-  argv: readonly string[],
-  env: Readonly<Record<string, string>>,
-  input: Readable | undefined,
-): Promise<void> {
-  await using process: Process = await into.exec(argv, { env, limit: NO_LIMIT });
-  process.stdout.resume();
-  const fed = input ? pipeline(input, process.stdin) : process.stdin.end();
-  const [feeding, ending] = await Promise.allSettled([fed, process.exit]);
-  const said = ending.status === 'fulfilled' ? ending.value : { code: -1, stderr: messageOf(ending.reason) };
-  if (said.code !== 0) {
-    throw new StillpointError(
-      'restore-failed',
-      `${argv[0]} failed on the restored server with exit status ${said.code}: ${lastLines(said.stderr)}`,
-      ending.status === 'rejected' ? { cause: ending.reason } : {},
-    );
-  }
-  if (feeding.status === 'rejected') throw feeding.reason;
-}

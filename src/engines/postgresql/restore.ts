@@ -3,7 +3,7 @@ import type { SourceRecord } from '../../model/manifest.ts';
 import type { Login } from '../../model/secret.ts';
 import type { Open } from '../../repositories/repository.ts';
 import type { Target, Twin } from '../../runtimes/runtime.ts';
-import { quarantineFiles, tablespaceFolder } from './quarantine.ts';
+import { QUARANTINE, quarantineFiles, tablespaceFolder } from './quarantine.ts';
 import { dumpFiles, restoreDump } from './restore-dump.ts';
 import { startServer } from './server.ts';
 import { quoteText, type Session } from './session.ts';
@@ -20,7 +20,7 @@ export async function restoreFiles(source: SourceRecord, open: Open, target: Tar
     } else if (name.endsWith('.base.tar') || name.endsWith('.label.tar')) await target.write(await open(name));
     else if (name.endsWith('.wal.tar')) await target.write(await open(name), 'pg_wal');
   }
-  await target.write(quarantineFiles(source, tablespaces));
+  await target.write(quarantineFiles(source, tablespaces, await target.read(QUARANTINE)));
 }
 
 /** Restores into the twin, lets it recover to the point, and reads back from the server that it stopped exactly there. */

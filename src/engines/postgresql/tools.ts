@@ -37,7 +37,7 @@ export function toolsOf(
 }
 
 /** What libpq needs to know, by the child's environment: a command line is public. */
-function connection(
+export function connection(
   at: Instance,
   login: Login,
   endpoint: Instance['endpoints'][number],
@@ -58,7 +58,7 @@ function connection(
 }
 
 /** Beside the server that runs: a machine may have several versions, and Debian's wrapper would choose one by itself. */
-function programOf(at: Instance, programs: string | undefined, name: string): string {
+export function programOf(at: Instance, programs: string | undefined, name: string): string {
   const server = at.evidence.processes.find((it) => ['postgres', 'postmaster'].includes(basename(it.executable)));
   const folder = server?.executable.startsWith('/') ? dirname(server.executable) : programs;
   return folder === undefined ? name : join(folder, name);
@@ -69,11 +69,12 @@ export async function toolsOutOfReach(
   at: Instance,
   major: number,
   programs: string | undefined,
+  needed: readonly string[] = ['pg_dump', 'pg_dumpall'],
 ): Promise<string | undefined> {
   const server = at.evidence.processes.some((it) => ['postgres', 'postmaster'].includes(basename(it.executable)));
   if (!server && at.runtime === 'host')
-    return `${formatRef(at.ref)} does not run on this machine, and a dump is made with the server's own pg_dump`;
-  for (const name of ['pg_dump', 'pg_dumpall']) {
+    return `${formatRef(at.ref)} does not run on this machine, and the work is done with the server's own ${needed[0]}`;
+  for (const name of needed) {
     const program = programOf(at, programs, name);
     try {
       await using process = await at.exec([program, '--version'], { limit: QUICK });

@@ -33,11 +33,15 @@ export function verifyText({ id, verification }: Verified, look: Look): readonly
 export function restoreText({ id, restored }: Restored): readonly string[] {
   return [
     '',
-    restored.some((it) => it.ref !== undefined)
-      ? `Restored ${id}: each server recovered to its point and runs, quarantined. No other was touched.`
-      : `Restored the files of ${id}; no server was started and none was touched.`,
+    `Restored ${id}${saidOf(restored)}`,
     ...restored.map((it) => `  ${it.source}  ${it.ref ?? it.folder ?? ''}`),
   ];
+}
+
+function saidOf([first]: Restored['restored']): string {
+  if (first?.folder !== undefined) return ' as files; no server was started and none was touched.';
+  if (first?.runs === undefined) return ': each server recovered to its point and runs. No other was touched.';
+  return first.runs ? ' into a running server; no other was touched.' : ' into a stopped server; no other was touched.';
 }
 
 export function recoverText({ found, removed, failed }: Recovered, look: Look): readonly string[] {

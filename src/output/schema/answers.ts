@@ -51,7 +51,14 @@ export const answerSchemas = {
   verify: z.strictObject({ id, job: text, verification: verificationSchema }),
   restore: z.strictObject({
     id,
-    restored: z.array(z.strictObject({ source: text, folder: text.exactOptional(), ref: text.exactOptional() })),
+    restored: z.array(
+      z.strictObject({
+        source: text,
+        folder: text.exactOptional(),
+        ref: text.exactOptional(),
+        runs: z.boolean().exactOptional(),
+      }),
+    ),
   }),
   recover: z.strictObject({
     found: z.number(),

@@ -8,6 +8,7 @@ import { scanContainers } from './scan.ts';
 import { daemonAt } from './self.ts';
 import { dockerSuccessor } from './successor.ts';
 import { dockerTwin } from './twin.ts';
+import { dockerVessel } from './vessel.ts';
 
 /** Servers in containers of one Docker daemon. Connects when it is first asked something. */
 export function dockerRuntime(scratch: string, docker: Docker = connectDocker()): Runtime {
@@ -18,6 +19,7 @@ export function dockerRuntime(scratch: string, docker: Docker = connectDocker())
     scan: (signal) => scanContainers(daemon, signal),
     twin: (definition, run) => dockerTwin(daemon, definition, run),
     successor: (definition, name, run) => dockerSuccessor(daemon, definition, name, run),
+    vessel: (ref, definition, run) => dockerVessel(docker, ref, definition, run),
     leftovers: () => leftoversIn(docker),
   };
 }

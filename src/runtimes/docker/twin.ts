@@ -4,6 +4,7 @@ import type { RunId } from '../../model/id.ts';
 import type { Definition } from '../../model/manifest.ts';
 import type { Twin } from '../runtime.ts';
 import { dockerError } from './api.ts';
+import { entryOf } from './archive.ts';
 import { asDockerDefinition } from './definition.ts';
 import { execIn } from './exec.ts';
 import { presentImage } from './image.ts';
@@ -82,6 +83,7 @@ async function makeTwin(
     async write(tar, folder = '') {
       await container.putArchive(retar(tar, folder, owner) as NodeJS.ReadableStream, { path: ROOT });
     },
+    read: async (path) => (await entryOf(daemon.docker, container.id, `${ROOT}/${path}`))?.bytes,
     log: async () => log,
     async start(argv) {
       const place = { docker: daemon.docker, id: container.id, name: source.name, shell: true, init: true };

@@ -7,7 +7,7 @@ import { StillpointError } from '../../model/errors.ts';
 import type { RunId } from '../../model/id.ts';
 import type { Definition } from '../../model/manifest.ts';
 import { connectTo } from '../connect.ts';
-import { extractTar, type Owner } from '../extract.ts';
+import { extractTar, fileIn, type Owner } from '../extract.ts';
 import { volumesOf } from '../mounts.ts';
 import type { Twin } from '../runtime.ts';
 import { treeOf } from '../tree.ts';
@@ -48,6 +48,7 @@ export async function hostTwin(definition: Definition, run: RunId, parent: strin
     exec: ([program = '', ...rest], how) => execOnHost([join(programs, program), ...rest], how, owner),
     files: async (path) => treeOf(path),
     write: (tar, folder = '') => extractTar(tar, join(root, folder), owner),
+    read: (path) => fileIn(root, path),
     log: async () => readFile(logFile, 'utf8').catch(() => ''),
     async start([program = '', ...rest]) {
       const out = openSync(logFile, 'a', 0o600);

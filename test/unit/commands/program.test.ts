@@ -31,7 +31,7 @@ describe('START-9: the command line', () => {
         list      backups: level claimed, last verification, hold, size
         show      one backup, with the evidence for what it claims
         verify    restore into a throwaway server and compare
-        restore   bring a backup back: as new servers, or as files
+        restore   bring a backup back: new servers, existing ones, files
         recover   end and remove what dead runs left: holds, slots, servers
 
       More: stillpoint --help
@@ -50,7 +50,7 @@ describe('START-9: the command line', () => {
         list             backups: level claimed, last verification, hold, size
         show             one backup, with the evidence for what it claims
         verify           restore into a throwaway server and compare
-        restore          bring a backup back: as new servers, or as files
+        restore          bring a backup back: new servers, existing ones, files
         recover          end and remove what dead runs left: holds, slots, servers
 
         init             write a commented stillpoint.yaml; never overwrites

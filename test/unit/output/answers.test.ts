@@ -224,7 +224,7 @@ describe('START-9: results as text', () => {
     expect(shown('restore', { id: '7f3k9q2m', restored })).toMatchInlineSnapshot(`
       "
 
-      Restored the files of 7f3k9q2m; no server was started and none was touched.
+      Restored 7f3k9q2m as files; no server was started and none was touched.
         orders  /srv/restored
       "
     `);
