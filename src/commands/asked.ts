@@ -1,10 +1,10 @@
 import { dirname, resolve } from 'node:path';
 import type { JobRequest, SourceRequest } from '../backup/world.ts';
+import { nearest } from '../config/explain.ts';
 import type { Config } from '../config/load.ts';
 import type { JobConfig } from '../config/schema.ts';
 import { readSecret } from '../config/secrets.ts';
 import { StillpointError } from '../model/errors.ts';
-import { nearest } from '../model/nearest.ts';
 import { nameOfRef, parseRef } from '../model/ref.ts';
 import type { Login } from '../model/secret.ts';
 import type { Context } from './command.ts';

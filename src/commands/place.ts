@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
+import { nearest } from '../config/explain.ts';
 import type { Config } from '../config/load.ts';
 import { StillpointError } from '../model/errors.ts';
-import { nearest } from '../model/nearest.ts';
 import type { Repository } from '../repositories/repository.ts';
 import { besideConfig } from './asked.ts';
 import type { Context } from './command.ts';

@@ -1,7 +1,7 @@
 import { Command as Commander, CommanderError, Option } from 'commander';
+import { nearest } from '../config/explain.ts';
 import type { Environment } from '../config/secrets.ts';
 import { StillpointError } from '../model/errors.ts';
-import { nearest } from '../model/nearest.ts';
 import { allHelp, firstScreen, groupHelp, verbHelp } from './help.ts';
 import { OPTIONS, type OptionName, type Options, optionNames } from './options.ts';
 import { VERBS, type Verb } from './verbs.ts';

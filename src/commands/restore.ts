@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { World } from '../backup/world.ts';
+import { nearest } from '../config/explain.ts';
 import { StillpointError } from '../model/errors.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { type Part, parseTable } from '../model/part.ts';
@@ -18,7 +19,7 @@ import { jobOf } from './show.ts';
 export const restore: Command = async (context, [name, ...sources], options) => {
   if (name === undefined) throw new StillpointError('usage', 'Name a backup.', { next: 'stillpoint list' });
   checkOptions(name, options);
-  const part: Part = { databases: options.database ?? [], tables: (options.table ?? []).map(parseTable) };
+  const part: Part = { databases: options.database ?? [], tables: (options.table ?? []).map(parseTable), nearest };
   const repository = await openToRead(context, options, jobOf(name));
   const manifest = await repository.manifest(name);
   const { id } = manifest;

@@ -1,5 +1,5 @@
+import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
-import { nearest } from '../model/nearest.ts';
 import type { Yaml } from './yaml.ts';
 
 /** One mistake in a file, where a person can find it. */
@@ -39,6 +39,15 @@ export function explain(issues: readonly Issue[], yaml: Yaml, schema: JsonSchema
     mistakes.push({ line: yaml.line(issue.path), text: `${where || 'the file'}: ${words(issue)}` });
   }
   return mistakes.toSorted((a, b) => a.line - b.line);
+}
+
+/** The known key that someone who typed `key` meant. */
+export function nearest(key: string, known: readonly string[]): string | undefined {
+  if (known.length === 0) return undefined;
+  const longer = known.filter((it) => key.length > 2 && it.toLowerCase().startsWith(key.toLowerCase()));
+  if (longer.length === 1) return longer[0];
+  const near = closest(key.toLowerCase(), [...known]);
+  return distance(key.toLowerCase(), near.toLowerCase()) <= Math.max(2, Math.floor(key.length / 3)) ? near : undefined;
 }
 
 /** Issues with their whole path; of a union, those of the shape that the user was writing. */

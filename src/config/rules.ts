@@ -1,6 +1,6 @@
 import { messageOf } from '../model/errors.ts';
-import { nearest } from '../model/nearest.ts';
 import { formatRef, parseRef } from '../model/ref.ts';
+import { nearest } from './explain.ts';
 import type { ConfigData, JobConfig } from './schema.ts';
 
 /** A mistake that no single key shows, with the path of the key to look at. */

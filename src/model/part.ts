@@ -4,7 +4,11 @@ import { StillpointError } from './errors.ts';
 export interface Part {
   readonly databases: readonly string[];
   readonly tables: readonly TableName[];
+  /** The known name that somebody who typed another one meant. */
+  readonly nearest: Nearest;
 }
+
+export type Nearest = (name: string, known: readonly string[]) => string | undefined;
 
 export interface TableName {
   /** Absent: the only database that has such a table. */
@@ -13,7 +17,7 @@ export interface TableName {
   readonly table: string;
 }
 
-export const WHOLE: Part = { databases: [], tables: [] };
+export const WHOLE: Part = { databases: [], tables: [], nearest: () => undefined };
 
 export const isWhole = ({ databases, tables }: Part): boolean => databases.length + tables.length === 0;
 

@@ -1,6 +1,5 @@
 import { StillpointError } from '../model/errors.ts';
 import type { Manifest, SourceRecord } from '../model/manifest.ts';
-import { nearest } from '../model/nearest.ts';
 
 /** Shows what would happen, and returns when whoever is there agrees. Throws when they do not. */
 export type Agree = (source: string, lines: readonly string[], question: string) => Promise<void>;
@@ -10,11 +9,8 @@ export function chosenSources(manifest: Manifest, names: readonly string[]): rea
   const known = manifest.sources.map((it) => it.name);
   const unknown = names.find((it) => !known.includes(it));
   if (unknown !== undefined) {
-    const near = nearest(unknown, known);
-    const hint = near === undefined ? `it has: ${known.join(', ')}.` : `did you mean '${near}'?`;
-    throw new StillpointError('not-found', `The backup ${manifest.id} has no source '${unknown}'; ${hint}`, {
-      next: `stillpoint show ${manifest.id}`,
-    });
+    const text = `The backup ${manifest.id} has no source '${unknown}'; it has: ${known.join(', ')}.`;
+    throw new StillpointError('not-found', text, { next: `stillpoint show ${manifest.id}` });
   }
   return manifest.sources.filter((it) => names.length === 0 || names.includes(it.name));
 }

@@ -1,7 +1,6 @@
 import { StillpointError } from '../../model/errors.ts';
 import type { SourceRecord } from '../../model/manifest.ts';
-import { nearest } from '../../model/nearest.ts';
-import { formatTable, type Part, type TableName } from '../../model/part.ts';
+import { formatTable, type Nearest, type Part, type TableName } from '../../model/part.ts';
 import type { Login } from '../../model/secret.ts';
 import type { Open } from '../../repositories/repository.ts';
 import type { Twin } from '../../runtimes/runtime.ts';
@@ -52,11 +51,11 @@ export async function fromTwin(_source: SourceRecord, twin: Twin, login: Login):
 }
 
 /** Only that part. Throws `not-found`, naming the nearest, and `ambiguous`. */
-export async function narrow(contents: Contents, { databases, tables }: Part): Promise<Contents> {
-  for (const database of databases) mustBeThere(contents, database);
+export async function narrow(contents: Contents, { databases, tables, nearest }: Part): Promise<Contents> {
+  for (const database of databases) mustBeThere(contents, database, nearest);
   const wanted = new Map<string, TableName[]>();
   for (const table of tables) {
-    const database = await databaseOf(contents, table);
+    const database = await databaseOf(contents, table, nearest);
     if (!databases.includes(database)) wanted.set(database, [...(wanted.get(database) ?? []), table]);
   }
   return {
@@ -67,14 +66,14 @@ export async function narrow(contents: Contents, { databases, tables }: Part): P
   };
 }
 
-function mustBeThere({ databases }: Contents, database: string): void {
+function mustBeThere({ databases }: Contents, database: string, nearest: Nearest): void {
   if (databases.includes(database)) return;
-  throw notFound(`database '${database}'`, database, databases);
+  throw notFound(`database '${database}'`, databases, nearest(database, databases));
 }
 
 /** The database that has this table. */
-async function databaseOf(contents: Contents, name: TableName): Promise<string> {
-  if (name.database !== undefined) mustBeThere(contents, name.database);
+async function databaseOf(contents: Contents, name: TableName, nearest: Nearest): Promise<string> {
+  if (name.database !== undefined) mustBeThere(contents, name.database, nearest);
   const found: string[] = [];
   const known: string[] = [];
   for (const database of name.database === undefined ? contents.databases : [name.database]) {
@@ -87,7 +86,7 @@ async function databaseOf(contents: Contents, name: TableName): Promise<string> 
     }
   }
   const [first, ...more] = found;
-  if (first === undefined) throw notFound(`table ${formatTable(name)}`, formatTable(name), known);
+  if (first === undefined) throw notFound(`table ${formatTable(name)}`, known, nearest(formatTable(name), known));
   if (more.length === 0) return first;
   const each = found.map((database) => formatTable({ ...name, database }));
   throw new StillpointError('ambiguous', `Several databases have a table ${formatTable(name)}: ${each.join(', ')}.`, {
@@ -95,8 +94,7 @@ async function databaseOf(contents: Contents, name: TableName): Promise<string> 
   });
 }
 
-function notFound(what: string, name: string, known: readonly string[]): StillpointError {
-  const near = nearest(name, known);
+function notFound(what: string, known: readonly string[], near: string | undefined): StillpointError {
   const hint =
     near !== undefined
       ? `did you mean '${near}'?`

@@ -41,12 +41,15 @@ export async function handOver(source: SourceRecord, from: Twin): Promise<Asleep
   const quarantine = (await from.read(QUARANTINE)) ?? Buffer.alloc(0);
   const own = (await from.read(OWN_SETTINGS)) ?? Buffer.alloc(0);
   const durable = (): Promise<void> => runTool(from, ['initdb', '--sync-only', '-D', root], {});
-  await writeSettings(from, own);
-  const what = [...(await settingsThatAct(from)), ...subscriptions, ...alteredSettings(own.toString('utf8'))];
-  await writeSettings(from, quarantine);
+  const what = [...subscriptions];
+  if (source.method !== 'dump') {
+    await writeSettings(from, own);
+    what.push(...(await settingsThatAct(from)), ...alteredSettings(own.toString('utf8')));
+    await writeSettings(from, quarantine);
+  }
   await durable();
   return {
-    what: source.method === 'dump' ? subscriptions : what,
+    what,
     async wake() {
       await writeSettings(from, own);
       await durable();

@@ -3,7 +3,7 @@ import type { Transfer } from '../transfer.ts';
 import { fromDump, fromTwin, narrow } from './contents.ts';
 import { clusterSettings } from './dump.ts';
 import { inTheWay } from './in-the-way.ts';
-import { load } from './load.ts';
+import { load } from './load-server.ts';
 import { dumpName, globalsName } from './names.ts';
 import { buildServer } from './restore-dump.ts';
 import { archiveOf, leftOutNotes } from './select.ts';
