@@ -5,12 +5,14 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { World } from './backup/world.ts';
 import type { Context } from './commands/command.ts';
 import { completed } from './commands/next.ts';
 import type { Options } from './commands/options.ts';
 import { type Invocation, readCommandLine } from './commands/program.ts';
 import { unlessStopped } from './commands/stop.ts';
+import { GUARD } from './hold/channel.ts';
 import { asStillpointError, StillpointError } from './model/errors.ts';
 import type { Emit } from './model/events.ts';
 import { createOutput, type Output, type OutputOptions } from './output/output.ts';
@@ -29,9 +31,9 @@ const stateDirectory = (): string =>
     : join(environment.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'stillpoint'));
 
 /** The registries, behind the contracts that commands know. */
-function makeContext(options: Options, emit: Emit, signal: AbortSignal): Context {
+function makeContext(named: string | undefined, emit: Emit, signal: AbortSignal): Context {
   const folder = process.cwd();
-  const config = once(async () => (await import('./config/load.ts')).loadConfig(options.config, folder));
+  const config = once(async () => (await import('./config/load.ts')).loadConfig(named, folder));
   const recipe: Context['recipe'] = async (name) => {
     const own = (await config())?.data.recipes[name];
     return (await import('./engines/load.ts')).loadRecipe(own ?? name);
@@ -54,6 +56,7 @@ function makeContext(options: Options, emit: Emit, signal: AbortSignal): Context
       login: async (source, of, instance) =>
         (await import('./config/login.ts')).resolveLogin(source, of, environment, instance),
       journal: (await import('./hold/state.ts')).openJournal(stateDirectory()),
+      guard: [process.execPath, fileURLToPath(import.meta.url), GUARD],
       emit,
       tool: `stillpoint ${version}`,
       scratch,
@@ -117,8 +120,18 @@ function outputFor(options: Partial<Options>): Output {
   return createOutput({ ...chosen, ...standardStreams() });
 }
 
+/** What a run starts beside itself. Its run speaks to it over a channel; when that closes, the run has ended. */
+async function guard(): Promise<number> {
+  const { receiver } = await import('./hold/channel.ts');
+  const { standGuard } = await import('./hold/sentry.ts');
+  const never = new AbortController().signal;
+  await standGuard(await makeContext(undefined, () => undefined, never).world(), receiver(process));
+  return 0;
+}
+
 /** Reads, runs, prints; returns the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
+  if (argv[0] === GUARD) return guard();
   let output = outputFor({});
   // A fault that no step waits for: told like every other, and the end, which ends our sessions and with them every hold.
   process.on('uncaughtException', (thrown) => {
@@ -135,7 +148,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const { verb, args, options } = invocation;
     output = outputFor(options);
     complete = (error) => completed(error, { args, options, environment });
-    const context = makeContext(options, output.emit, onSignals(output, verb.stopped));
+    const context = makeContext(options.config, output.emit, onSignals(output, verb.stopped));
     const command = await verb.load();
     const work = command(context, args, options);
     // Only what has something to undo is waited for when the user wants to stop.

@@ -1,3 +1,4 @@
+import { asStillpointError } from '../model/errors.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { Plan } from '../model/plan.ts';
 import { now } from '../model/time.ts';
@@ -6,6 +7,7 @@ import { claim } from './claim.ts';
 import { finishAll } from './finish.ts';
 import type { Gathered } from './gather.ts';
 import { openAll, prepareAll } from './prepare.ts';
+import { protection } from './protect.ts';
 import { openStorage } from './storage.ts';
 import { type Clock, checkRoom, tellSaved, tellStarted, toldAsFailure } from './tell.ts';
 import { cutTogether } from './window.ts';
@@ -40,7 +42,7 @@ async function runSteps(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Manifest> {
-  await using _entry = await world.journal.begin({
+  await using entry = await world.journal.begin({
     run: plan.id,
     command: 'backup',
     sources: plan.sources,
@@ -52,7 +54,12 @@ async function runSteps(
   await using captures = await openAll(world, plan, gathered, backup.put, signal);
   await prepareAll(captures);
   await storage.settle();
-  const window = await cutTogether(captures, storage, plan, world.emit, signal);
+  const protect = protection(world, entry, plan, captures);
+  const window = await cutTogether(captures, storage, plan, world.emit, protect, signal).catch((cause: unknown) => {
+    // Whoever clears up has to know of this run.
+    if (asStillpointError(cause).code === 'still-held') entry.keep();
+    throw cause;
+  });
   const sources = await finishAll(captures, storage);
   const manifest = claim(plan, window, sources, { tool: world.tool, started: clock.started, ended: now() });
   await backup.commit(manifest);

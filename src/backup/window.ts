@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SourceChange } from '../hold/journal.ts';
 import { asStillpointError, StillpointError } from '../model/errors.ts';
 import type { Emit } from '../model/events.ts';
 import type { Plan } from '../model/plan.ts';
@@ -6,6 +7,7 @@ import { type Millis, startInterval } from '../model/time.ts';
 import { unheldReason } from './holds.ts';
 import type { OpenCapture, OpenCaptures } from './prepare.ts';
 import { doubtsOf, failureOf, worthAnother } from './proof.ts';
+import type { Protect } from './protect.ts';
 import { type Held, Seen, type Window } from './seen.ts';
 import type { Storage } from './storage.ts';
 
@@ -26,9 +28,12 @@ export async function cutTogether(
   storage: Storage,
   plan: Plan,
   emit: Emit,
+  protect: Protect,
   signal: AbortSignal,
 ): Promise<Window> {
   const window = new OpenWindow(captures, storage, plan, emit);
+  const changes = await window.ready();
+  await using _protected = await protect(changes);
   try {
     await window.holdAll(signal);
     await window.flushAll();
@@ -57,6 +62,13 @@ class OpenWindow {
     this.#seen = new Seen(plan);
   }
 
+  /** Before anything is held; what is going to be changed on the servers. */
+  async ready(): Promise<readonly SourceChange[]> {
+    const ready = async ({ plan: { name }, capture }: OpenCapture): Promise<readonly SourceChange[]> =>
+      (await capture.ready()).map((it) => ({ ...it, source: name }));
+    return (await Promise.all(this.#captures.map(ready))).flat();
+  }
+
   /**
    * All or nothing: when one is refused, all that were had are let go before the next attempt. Writers wait for all
    * attempts together no longer than one hold may last. Where the policy is a lower claim, who cannot be held goes without.
@@ -70,7 +82,7 @@ class OpenWindow {
     let wanted = hold.map((name) => this.#capture(name));
     let stalled = 0;
     for (let attempt = 1; wanted.length > 0; attempt++) {
-      await Promise.all(wanted.map(({ capture }) => capture.ready()));
+      if (attempt > 1) await Promise.all(wanted.map(({ capture }) => capture.ready()));
       signal.throwIfAborted();
       const start = performance.now();
       const refused = await this.#tryHolding(wanted, holdLimit - stalled);

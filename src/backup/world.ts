@@ -22,6 +22,8 @@ export interface World {
   /** The login for a source, in the order of docs/credentials.md; `instance` may know it by its own environment. */
   login(source: SourceRequest, recipe: Recipe, instance: Instance): Promise<Login>;
   readonly journal: Journal;
+  /** Program and arguments that start a guard: see src/hold/guard.ts. */
+  readonly guard: readonly string[];
   readonly emit: Emit;
   /** `stillpoint 0.1.0`. */
   readonly tool: string;

@@ -46,8 +46,10 @@ async function openAll(
   if (options.from !== undefined)
     return [await context.openRepository(choosePlace(context, config, options.from), { create: false })];
   const places = new Map<string, Place>();
-  for await (const { entry } of world.journal.entries())
-    if (entry.repository !== undefined) places.set(entry.repository, { path: entry.repository });
+  for await (const it of world.journal.entries()) {
+    const path = 'entry' in it ? it.entry.repository : undefined;
+    if (path !== undefined) places.set(path, { path });
+  }
   for (const place of config ? configuredPlaces(config) : []) places.set(place.path, place);
   const opened: Repository[] = [];
   for (const place of places.values()) {

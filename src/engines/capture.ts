@@ -1,3 +1,4 @@
+import type { ServerChange } from '../model/change.ts';
 import type { Reason } from '../model/level.ts';
 import type { SourceRecord } from '../model/manifest.ts';
 import type { Position } from '../model/position.ts';
@@ -18,9 +19,10 @@ export interface Capture extends AsyncDisposable {
   prepare(put: Put, signal: AbortSignal): Promise<void>;
   /**
    * Right before each attempt to hold, while nothing of the whole run is held: sets the server's own limits on the holding
-   * sessions, lists what to lock, lets go of what of ours was in the way of the last attempt. Writers unhindered.
+   * sessions, lists what to lock, lets go of what of ours was in the way of the last attempt. Writers unhindered. Returns
+   * what `flush` is going to change on the server that no session's end takes back; also called when it is not to be held.
    */
-  ready(): Promise<void>;
+  ready(): Promise<readonly ServerChange[]>;
   /**
    * One attempt to stop writes, within the engine's acquire budget, for `room` at most (at most the run's hold limit); or
    * throws `hold-refused` (naming who is in the way) with nothing held, and may be asked again after `ready`.

@@ -1,3 +1,4 @@
+import type { ServerChange } from '../model/change.ts';
 import type { Evidence, Facts, Offer, Recognition } from '../model/facts.ts';
 import type { RunId } from '../model/id.ts';
 import type { Leftover } from '../model/leftover.ts';
@@ -53,8 +54,16 @@ export interface Engine {
   byHand(source: SourceRecord, decode: (artifact: string) => string): readonly string[];
   /** Yields nothing when `at` holds exactly what was fingerprinted; returns what it compared. Only reads. */
   compare(at: Instance, login: Login, source: SourceRecord, open: Open): AsyncGenerator<Difference, Compared>;
-  /** Sessions, slots, locks and pauses that carry a run id, of any run. Removing one ends it on the server. */
-  leftovers(at: Instance, login: Login): AsyncIterable<Leftover>;
+  /**
+   * Sessions, slots, locks and pauses that carry a run id, of any run; and those of `changes`, which can carry none, that
+   * nobody has taken back or changed since. Removing one ends it on the server.
+   */
+  leftovers(at: Instance, login: Login, changes: readonly JournaledChange[]): AsyncIterable<Leftover>;
+}
+
+/** A change of this server that a run wrote down before it made it. */
+export interface JournaledChange extends ServerChange {
+  readonly run: RunId;
 }
 
 /** What a capture needs to know of its run. */

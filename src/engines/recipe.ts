@@ -66,6 +66,9 @@ export function includesVersion(range: string | undefined, major: number): boole
   return major >= Number(low) && (high === '' || major <= Number(high));
 }
 
+/** The name of the statement that takes another one back. */
+export const undoOf = (statement: string): string => `${statement}.undo`;
+
 /** The statements of one method for one version, by name. Pure. */
 export function statementsFor(
   recipe: RecipeData,
@@ -74,8 +77,9 @@ export function statementsFor(
 ): Readonly<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const [key, value] of Object.entries(recipe.methods[name]?.statements ?? {})) {
-    const sql = typeof value === 'string' ? value : value.find((it) => includesVersion(it.versions, major))?.sql;
-    if (sql !== undefined) found[key] = sql.trim();
+    const said = typeof value === 'string' ? { sql: value } : value.find((it) => includesVersion(it.versions, major));
+    if (said) found[key] = said.sql.trim();
+    if (said && 'undo' in said && said.undo !== undefined) found[undoOf(key)] = said.undo.trim();
   }
   return found;
 }

@@ -1,5 +1,8 @@
+import type { ServerChange } from '../model/change.ts';
+import type { StillpointError } from '../model/errors.ts';
 import type { RunId } from '../model/id.ts';
 import type { Instant } from '../model/time.ts';
+import type { RunnerState } from './runner.ts';
 
 /** What one run may leave behind, written before the act. One file a run in the state directory. */
 export interface JournalEntry {
@@ -21,23 +24,32 @@ export interface JournalEntry {
   }[];
   /** The repository that may hold its half-made backup. */
   readonly repository?: string;
-  /** Folders and containers made by this run, to be removed. */
-  readonly made: readonly { readonly kind: 'folder' | 'process'; readonly what: string }[];
+  /** Absent: none. Each of a server that is among `sources`, by its name there. */
+  readonly changes?: readonly SourceChange[];
+}
+
+/** A change of one of the run's servers. */
+export interface SourceChange extends ServerChange {
+  readonly source: string;
 }
 
 export interface Journal {
   /** Begins a run's entry, durably. Dispose removes it: the run ended in order. */
   begin(entry: Pick<JournalEntry, 'run' | 'command' | 'sources' | 'repository'>): Promise<Entry>;
   /** Every entry, with whether its process is alive on this host. Unreadable ones are told, not skipped. */
-  entries(): AsyncIterable<{
-    readonly entry: JournalEntry;
-    readonly state: 'alive' | 'stopped' | 'dead' | 'elsewhere';
-    remove(): Promise<void>;
-  }>;
+  entries(): AsyncIterable<KnownEntry | { readonly unreadable: StillpointError }>;
+}
+
+export interface KnownEntry {
+  readonly entry: JournalEntry;
+  readonly state: RunnerState;
+  remove(): Promise<void>;
 }
 
 export interface Entry extends AsyncDisposable {
   readonly run: RunId;
-  /** Adds something made by this run; durable when it resolves. Call before making it. */
-  made(kind: 'folder' | 'process', what: string): Promise<void>;
+  /** What this run is going to change on its servers; durable when it resolves. Call before changing it. */
+  changing(changes: readonly SourceChange[]): Promise<void>;
+  /** Something of this run may be left: dispose leaves the entry for `recover`. */
+  keep(): void;
 }

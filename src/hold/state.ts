@@ -16,18 +16,23 @@ export function openJournal(stateDirectory: string): Journal {
         sources: about.sources.map(({ name, ref, engine }) => ({ name, ref, engine })),
         ...(await thisRunner()),
         at: now(),
-        made: [],
       };
+      let kept = false;
       const path = join(folder, `${entry.run}.json`);
       await mkdir(folder, { recursive: true, mode: 0o700 }).catch(cannotWrite(stateDirectory));
       await writeDurably(folder, path, entry).catch(cannotWrite(stateDirectory));
       return {
         run: entry.run,
-        async made(kind, what) {
-          entry = { ...entry, made: [...entry.made, { kind, what }] };
+        async changing(changes) {
+          entry = { ...entry, changes };
           await writeDurably(folder, path, entry);
         },
-        [Symbol.asyncDispose]: () => rm(path, { force: true }),
+        keep() {
+          kept = true;
+        },
+        async [Symbol.asyncDispose]() {
+          if (!kept) await rm(path, { force: true });
+        },
       };
     },
     async *entries() {
@@ -37,18 +42,19 @@ export function openJournal(stateDirectory: string): Journal {
         // It may have ended between the listing and now.
         if (text === undefined) continue;
         const entry = parse(text, path);
-        yield { entry, state: await stateOf(entry), remove: () => rm(path, { force: true }) };
+        if (entry instanceof StillpointError) yield { unreadable: entry };
+        else yield { entry, state: await stateOf(entry), remove: () => rm(path, { force: true }) };
       }
     },
   };
 }
 
-function parse(text: string, path: string): JournalEntry {
+function parse(text: string, path: string): JournalEntry | StillpointError {
   try {
     return JSON.parse(text) as JournalEntry;
   } catch (cause) {
-    throw new StillpointError('internal', `The journal entry ${path} cannot be read: ${messageOf(cause)}.`, {
-      meaning: 'What that run left cannot be told from it; the servers themselves can still be asked.',
+    return new StillpointError('backup-failed', `The journal entry ${path} cannot be read: ${messageOf(cause)}.`, {
+      meaning: 'What that run left cannot be told from it; the servers themselves can still be asked by name.',
       next: `stillpoint recover REF   # then remove ${path}`,
       cause,
     });

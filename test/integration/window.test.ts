@@ -172,6 +172,30 @@ describe.skipIf(missing)(title, () => {
     await progress();
   });
 
+  test('CUT-5 nothing is sent on a session that holds: the server has heard nothing from it since the hold was had', async () => {
+    let heldAt = 0;
+    const idle: { pg?: number; maria?: number; held?: number } = {};
+    const through = beforeCut(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      idle.held = performance.now() - heldAt;
+      const [postgres] = await pair.postgres.query<{ millis: string }>(
+        `SELECT extract(epoch FROM clock_timestamp() - max(state_change)) * 1000 AS millis FROM pg_stat_activity
+         WHERE pid IN (SELECT pid FROM pg_locks WHERE mode = 'ShareLock' AND locktype = 'relation')`,
+      );
+      const [mariadb] = await pair.mariadb.query(
+        "SELECT time_ms AS millis FROM information_schema.PROCESSLIST WHERE IS_USED_LOCK(CONCAT('stillpoint/', id, '/hold')) = id",
+      );
+      idle.pg = Number(postgres?.millis);
+      idle.maria = Number(mariadb?.millis);
+    });
+    const onEvent = (it: RunEvent): void => {
+      if (it.event === 'held') heldAt = performance.now();
+    };
+    await pair.backup({ through, onEvent });
+    expect(idle.pg).toBeGreaterThanOrEqual(idle.held ?? Number.NaN);
+    expect(idle.maria).toBeGreaterThanOrEqual((idle.held ?? Number.NaN) - 10);
+  });
+
   test('CUT-4 CUT-5 a cut that takes longer than the hold may last: writes flow at the limit, and the reason is that it expired', async () => {
     const through = beforeCut(() => new Promise((resolve) => setTimeout(resolve, 1_500)));
     ledgers.pg.longestGap();

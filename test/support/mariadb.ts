@@ -139,6 +139,7 @@ export interface MariadbBench extends AsyncDisposable {
   readonly world: World;
   readonly repository: Repository;
   readonly events: RunEvent[];
+  readonly state: string;
   backup(
     server: MariadbServer,
     options?: { readonly method?: Method; readonly onEvent?: (event: RunEvent) => void; readonly holdLimit?: number },
@@ -167,6 +168,7 @@ export async function makeMariadbBench(): Promise<MariadbBench> {
     world,
     repository,
     events,
+    state: folder.in('state'),
     async backup(server, { method = 'dump', onEvent, holdLimit = 10_000 } = {}) {
       listener = onEvent;
       const sources = [{ name: 'shop', ref: parseRef(`docker:${server.name}`), method }];

@@ -1,6 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import type { World } from '../../src/backup/world.ts';
 import { loadRecipe } from '../../src/engines/load.ts';
 import { engineNames, loadEngine } from '../../src/engines/registry.ts';
+import { GUARD } from '../../src/hold/channel.ts';
 import { openJournal } from '../../src/hold/state.ts';
 import type { Emit } from '../../src/model/events.ts';
 import { Secret } from '../../src/model/secret.ts';
@@ -23,6 +25,7 @@ export function makeWorld(options: {
     snapshotters: async () => loadSnapshotters(),
     login: async () => ({ user: options.user, password: new Secret(options.password) }),
     journal: openJournal(options.state),
+    guard: [process.execPath, fileURLToPath(new URL('../../src/cli.ts', import.meta.url)), GUARD],
     emit: options.emit ?? (() => undefined),
     tool: 'stillpoint test',
     scratch: options.scratch,

@@ -1,3 +1,4 @@
+import type { ServerChange } from '../../model/change.ts';
 import { StillpointError } from '../../model/errors.ts';
 import type { RunId } from '../../model/id.ts';
 import type { Reason } from '../../model/level.ts';
@@ -13,7 +14,7 @@ import type { CaptureRun } from '../engine.ts';
 import { beginDump } from './begin.ts';
 import { type Counter, countersOf } from './counters.ts';
 import { asNdjson, counterPrints, type Print, tablePrints } from './fingerprint.ts';
-import { flushLog } from './flush.ts';
+import { changesOf, flushLog } from './flush.ts';
 import { DumpHead } from './head.ts';
 import { type HoldSessions, holdWrites, readyHold } from './hold.ts';
 import { applicationName, dumpName, markSql, systemName } from './names.ts';
@@ -93,11 +94,12 @@ class Dump implements Capture {
     tell('window-sessions', 'sessions opened, mariadb-dump waits to begin');
   }
 
-  async ready(): Promise<void> {
-    const { stack, at, login, id } = this.#parts;
+  async ready(): Promise<readonly ServerChange[]> {
+    const { stack, at, login, id, control, plan } = this.#parts;
     // An attempt in vain may have had to end the session that was to hold.
     if (this.#holder?.lost.aborted) this.#holder = await openMarked(stack, at, login, id);
     await readyHold(this.#sessions());
+    return changesOf(control, plan.statements);
   }
 
   hold(room: Millis): Promise<Hold> {

@@ -1,9 +1,33 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServerChange } from '../../model/change.ts';
 import { StillpointError } from '../../model/errors.ts';
-import { errorOf, fill, type Session } from './session.ts';
+import { undoOf } from '../recipe.ts';
+import { errorOf, fill, quoteText, type Session } from './session.ts';
 
 /** InnoDB writes and syncs its log in the background every innodb_flush_log_at_timeout seconds; 1 by default. */
 const BACKGROUND_LIMIT = 3_000;
+
+/** The setting that FLUSH depends on, and the value with which it flushes. */
+const SETTING = 'innodb_flush_log_at_trx_commit';
+const FLUSHES = '1';
+
+/** What a flush is going to change for a moment: nothing on a server that flushes every commit by itself. */
+export async function changesOf(
+  session: Session,
+  statements: Readonly<Record<string, string>>,
+): Promise<readonly ServerChange[]> {
+  const before = await settingOf(session, SETTING);
+  if (before === FLUSHES) return [];
+  return [
+    { what: SETTING, before, during: FLUSHES, undo: fill(statements[undoOf('flush')], { before: Number(before) }) },
+  ];
+}
+
+/** A global setting as it is now. */
+export async function settingOf(session: Session, setting: string): Promise<string> {
+  const [row] = await session.query(`SHOW GLOBAL VARIABLES WHERE Variable_name = ${quoteText(setting)}`);
+  return row?.Value ?? '';
+}
 
 /**
  * Makes every commit durable that was acknowledged with innodb_flush_log_at_trx_commit = 0 or 2, and looks that it is.

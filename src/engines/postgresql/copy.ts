@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pack } from 'tar-stream';
+import type { ServerChange } from '../../model/change.ts';
 import { messageOf, StillpointError } from '../../model/errors.ts';
 import type { RunId } from '../../model/id.ts';
 import type { Reason } from '../../model/level.ts';
@@ -134,8 +135,9 @@ class Copy implements Capture {
     tell('window-sessions', `${holders.length + this.#readers.length} sessions in ${databases.length} databases`);
   }
 
-  ready(): Promise<void> {
-    return this.#prepared().ready();
+  async ready(): Promise<readonly ServerChange[]> {
+    await this.#prepared().ready();
+    return [];
   }
 
   hold(room: Millis): Promise<Hold> {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
+import type { ServerChange } from '../../model/change.ts';
 import { asStillpointError, messageOf, StillpointError } from '../../model/errors.ts';
 import type { RunId } from '../../model/id.ts';
 import type { Reason } from '../../model/level.ts';
@@ -103,10 +104,11 @@ class Dump implements Capture {
     tell('window-sessions', `${2 * databases.length} sessions in ${databases.length} databases`);
   }
 
-  async ready(): Promise<void> {
+  async ready(): Promise<readonly ServerChange[]> {
     // Anew after an attempt in vain: what the readers lock may have been in the way of the one whom it waited for.
     await this.#readers.lock();
     await this.#prepared().ready();
+    return [];
   }
 
   hold(room: Millis): Promise<Hold> {

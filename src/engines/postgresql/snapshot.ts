@@ -1,3 +1,4 @@
+import type { ServerChange } from '../../model/change.ts';
 import { messageOf, StillpointError } from '../../model/errors.ts';
 import type { RunId } from '../../model/id.ts';
 import type { Reason } from '../../model/level.ts';
@@ -103,8 +104,9 @@ class Snapshot implements Capture {
     tell('window-sessions', `${2 * databases.length} sessions in ${databases.length} databases`);
   }
 
-  ready(): Promise<void> {
-    return this.#prepared().ready();
+  async ready(): Promise<readonly ServerChange[]> {
+    await this.#prepared().ready();
+    return [];
   }
 
   async hold(room: Millis): Promise<Hold> {

@@ -45,10 +45,10 @@ function saidOf([first]: Restored['restored']): string {
 }
 
 export function recoverText({ found, removed, failed }: Recovered, look: Look): readonly string[] {
-  if (found === 0) return ['Nothing was left behind by earlier runs; writes flow.'];
+  if (found === 0 && failed.length === 0) return ['Nothing was left behind by earlier runs; writes flow.'];
   return [
     '',
     `${plural(found, 'leftover')} found, ${removed} removed.`,
-    ...failed.flatMap((it) => wrap(`  ${look.paint.red('still there')}: ${it.message} ${it.next}`, look.width, '    ')),
+    ...failed.flatMap((it) => wrap(`  ${look.paint.red('not done')}: ${it.message} ${it.next}`, look.width, '    ')),
   ];
 }

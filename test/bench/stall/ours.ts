@@ -47,14 +47,16 @@ export function ours(folder: string, parts: Parts[]): Way {
     await prepareAll(captures);
     await storage.settle();
     const from = now();
-    const start = performance.now();
-    const window = await cutTogether(captures, storage, plan, () => undefined, never);
-    parts.push(partsOf(window, start));
+    const window = await cutTogether(captures, storage, plan, () => undefined, unguarded, never);
+    parts.push(partsOf(window));
     return { from, to: now() };
   };
 }
 
-function partsOf({ held, flushed, cut }: Window, start: number): Parts {
+const unguarded = async (): Promise<AsyncDisposable> => ({ [Symbol.asyncDispose]: async () => undefined });
+
+function partsOf({ held, flushed, cut }: Window): Parts {
+  const start = Math.min(...Object.values(held).map((it) => it.held.start));
   const flushes = Object.values(flushed);
   const cuts = Object.values(cut);
   const acquired = Math.min(...flushes.map((it) => it.start));
