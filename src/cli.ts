@@ -56,7 +56,10 @@ function makeContext(named: string | undefined, emit: Emit, signal: AbortSignal)
       login: async (source, of, instance) =>
         (await import('./config/login.ts')).resolveLogin(source, of, environment, instance),
       journal: (await import('./hold/state.ts')).openJournal(stateDirectory()),
-      guard: [process.execPath, fileURLToPath(import.meta.url), GUARD],
+      guard: async (over) => {
+        const argv = [process.execPath, fileURLToPath(import.meta.url), GUARD];
+        return (await import('./hold/guard.ts')).startGuard(argv, over);
+      },
       emit,
       tool: `stillpoint ${version}`,
       scratch,

@@ -1,6 +1,4 @@
-import { startGuard } from '../hold/guard.ts';
 import type { Entry, SourceChange } from '../hold/journal.ts';
-import { thisRunner } from '../hold/runner.ts';
 import type { Plan } from '../model/plan.ts';
 import { formatRef } from '../model/ref.ts';
 import type { Millis } from '../model/time.ts';
@@ -26,7 +24,7 @@ export function protection(world: World, entry: Entry, plan: Plan, captures: Ope
       return [{ ref: formatRef(request.ref), engine, login: { ...rest, ...secret }, changes: own }];
     });
     const within = plan.holdLimit + GRACE;
-    const guard = await startGuard(world.guard, { run: plan.id, runner: await thisRunner(), within, servers });
+    const guard = await world.guard({ run: plan.id, within, servers });
     return {
       async [Symbol.asyncDispose]() {
         const left = await guard.end();

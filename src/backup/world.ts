@@ -1,5 +1,6 @@
 import type { Engine } from '../engines/engine.ts';
 import type { Recipe } from '../engines/recipe.ts';
+import type { Guard, Guarded } from '../hold/guard.ts';
 import type { Journal } from '../hold/journal.ts';
 import type { Emit } from '../model/events.ts';
 import type { Method } from '../model/facts.ts';
@@ -22,8 +23,8 @@ export interface World {
   /** The login for a source, in the order of docs/credentials.md; `instance` may know it by its own environment. */
   login(source: SourceRequest, recipe: Recipe, instance: Instance): Promise<Login>;
   readonly journal: Journal;
-  /** Program and arguments that start a guard: see src/hold/guard.ts. */
-  readonly guard: readonly string[];
+  /** Starts a guard over what a run is going to change: see src/hold/guard.ts. */
+  guard(over: Guarded): Promise<Guard>;
   readonly emit: Emit;
   /** `stillpoint 0.1.0`. */
   readonly tool: string;

@@ -3,12 +3,11 @@ import { StillpointError } from '../model/errors.ts';
 import type { RunId } from '../model/id.ts';
 import type { Millis } from '../model/time.ts';
 import type { SourceChange } from './journal.ts';
-import type { Runner } from './runner.ts';
+import { type Runner, thisRunner } from './runner.ts';
 
-/** What a guard is told: over a channel of its own, because it holds passwords. */
-export interface Watch {
+/** What a guard looks after. */
+export interface Guarded {
   readonly run: RunId;
-  readonly runner: Runner;
   /** After this a runner that is stopped counts as dead. */
   readonly within: Millis;
   readonly servers: readonly {
@@ -17,6 +16,11 @@ export interface Watch {
     readonly login: { readonly user: string; readonly password?: string; readonly database?: string };
     readonly changes: readonly SourceChange[];
   }[];
+}
+
+/** What a guard is told: over a channel of its own, because it holds passwords. */
+export interface Watch extends Guarded {
+  readonly runner: Runner;
 }
 
 /** What a guard says: that it watches, having asked every server once; and at the end what it could not take back. */
@@ -35,11 +39,12 @@ const END_LIMIT = 15_000;
  * Starts the guard and returns when it is proven alive: it has logged in to every server by itself. It is a session of its
  * own, so that neither Ctrl-C nor a closed terminal nor SIGSTOP to the run's group reaches it. Throws `hold-refused`.
  */
-export async function startGuard(argv: readonly string[], watch: Watch): Promise<Guard> {
+export async function startGuard(argv: readonly string[], over: Guarded): Promise<Guard> {
   const [program = '', ...args] = argv;
   const child = spawn(program, args, { detached: true, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
   const ended = new Promise<void>((resolve) => void child.once('exit', () => resolve()));
   child.once('error', () => undefined);
+  const watch: Watch = { ...over, runner: await thisRunner() };
   child.send(watch);
   const first = await nextWord(child, START_LIMIT);
   if (!first || !('ready' in first)) {

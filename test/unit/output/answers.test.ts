@@ -233,7 +233,7 @@ describe('START-9: results as text', () => {
       "
 
       3 leftovers found, 2 removed.
-        still there: session 4711 could not be ended. stillpoint recover
+        not done: session 4711 could not be ended. stillpoint recover
       "
     `);
     expect(shown('recover', { found: 0, removed: 0, failed: [] })).toContain('Nothing was left behind');
