@@ -51,7 +51,7 @@ Written by \`npm run test:matrix\` on ${results.ended.slice(0, 10)}: PostgreSQL 
 |---|${VERSIONS.map(() => '---').join('|')}|
 ${rows.join('\n')}
 
-The snapshot method is not in this version. MySQL, MongoDB, Redis, ZFS, LVM and storage arrays were not run here.
+Snapshots are those of btrfs. MySQL, MongoDB, Redis, ZFS, LVM and storage arrays were not run here.
 `,
 );
 process.exitCode = results.tests.some((it) => it.state === 'failed') ? 1 : 0;
