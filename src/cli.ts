@@ -52,7 +52,8 @@ function makeContext(named: string | undefined, emit: Emit, signal: AbortSignal)
         return made;
       },
       recipe,
-      snapshotters: async () => (await import('./snapshots/registry.ts')).loadSnapshotters(),
+      snapshotters: async () =>
+        (await import('./snapshots/registry.ts')).loadSnapshotters((await config())?.data.snapshotters),
       login: async (source, of, instance) =>
         (await import('./config/login.ts')).resolveLogin(source, of, environment, instance),
       journal: (await import('./hold/state.ts')).openJournal(stateDirectory()),

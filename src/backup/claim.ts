@@ -11,7 +11,13 @@ export function claim(
   plan: Plan,
   window: Window,
   captured: Readonly<Record<string, Captured>>,
-  run: { readonly tool: string; readonly started: Instant; readonly ended: Instant },
+  run: {
+    readonly tool: string;
+    readonly started: Instant;
+    readonly ended: Instant;
+    /** What its kept storage snapshots are called. */
+    readonly kept: readonly string[];
+  },
 ): Manifest {
   const { positions: _, reasons: __, ...record } = window;
   return {
@@ -24,6 +30,7 @@ export function claim(
     plan,
     window: record,
     coordination: coordinationOf(plan, window),
+    ...(run.kept.length === 0 ? {} : { snapshots: run.kept }),
     sources: plan.sources.map((source) => recordOf(source, captured[source.name], window)),
   };
 }

@@ -27,6 +27,7 @@ export function makePlan({ job, sources }: Gathered, id: BackupId): Plan {
     onOverrun: job.onOverrun,
     hold: held,
     cuts: cutsOf(planned, sources),
+    ...(job.keepSnapshot ? { keepSnapshot: snapshotsOf(planned) } : {}),
     steps: stepsOf(planned, held, job.holdLimit),
   };
 }
@@ -47,6 +48,17 @@ function cutsOf(planned: readonly SourcePlan[], sources: readonly GatheredSource
     cuts.set(key, { snapshotter, volumes: { ...others, [name]: volumes } });
   });
   return [...cuts.values()];
+}
+
+/** To keep what will not be there is a mistake that must not be found out when the rollback is needed. */
+function snapshotsOf(planned: readonly SourcePlan[]): true {
+  const without = planned.find((it) => it.method !== 'snapshot');
+  if (!without) return true;
+  throw new StillpointError(
+    'method-impossible',
+    `--keep-snapshot: ${without.name} is backed up by ${without.method}, which leaves no snapshot to keep.`,
+    { next: 'Leave it out, or use --method snapshot where that is possible: stillpoint plan REF' },
+  );
 }
 
 function planSource(source: GatheredSource, offer: Offer): Planned {

@@ -61,8 +61,10 @@ async function runSteps(
     throw cause;
   });
   const sources = await finishAll(captures, storage);
-  const manifest = claim(plan, window, sources, { tool: world.tool, started: clock.started, ended: now() });
+  const kept = plan.keepSnapshot ? storage.keptAs() : [];
+  const manifest = claim(plan, window, sources, { tool: world.tool, started: clock.started, ended: now(), kept });
   await backup.commit(manifest);
+  if (plan.keepSnapshot) await storage.keep();
   tellSaved(world.emit, manifest, repository, clock);
   return manifest;
 }

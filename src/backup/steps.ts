@@ -64,7 +64,7 @@ const POSTGRESQL: Steps = {
     RESUME,
     { phase: 'finish', what: 'fingerprint every table, sequence, role and definition as of the cut' },
     { phase: 'finish', what: 'store the files of the snapshot' },
-    { phase: 'finish', what: 'remove the snapshot' },
+    { phase: 'finish', what: 'remove the snapshot, unless it is to be kept' },
   ],
   dump: [
     {

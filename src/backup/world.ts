@@ -49,4 +49,6 @@ export interface JobRequest {
   readonly coordinate: boolean;
   readonly holdLimit: Millis;
   readonly onOverrun: 'downgrade' | 'fail';
+  /** Leave the storage snapshots there when the backup is stored. */
+  readonly keepSnapshot?: true;
 }

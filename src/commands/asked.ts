@@ -50,9 +50,11 @@ export function sourcesOf(refs: readonly string[], options: Options): readonly S
 const methodOf = (method: SourceRequest['method'] | 'auto'): Pick<SourceRequest, 'method'> =>
   method === undefined || method === 'auto' ? {} : { method };
 
+const keeping = ({ keepSnapshot }: Options): Pick<JobRequest, 'keepSnapshot'> => (keepSnapshot ? { keepSnapshot } : {});
+
 function fromRefs(refs: readonly string[], options: Options): JobRequest {
   const sources = sourcesOf(refs, options);
-  return { job: sources.map((it) => it.name).join('_'), sources, ...UNCONFIGURED };
+  return { job: sources.map((it) => it.name).join('_'), sources, ...UNCONFIGURED, ...keeping(options) };
 }
 
 async function fromJob(context: Context, name: string, options: Options): Promise<Asked> {
@@ -67,7 +69,7 @@ async function fromJob(context: Context, name: string, options: Options): Promis
   const sources = await sourcesOfJob(context, config, job, options);
   const { coordinate, hold, onOverrun } = job;
   return {
-    request: { job: name, sources, coordinate, holdLimit: hold, onOverrun },
+    request: { job: name, sources, coordinate, holdLimit: hold, onOverrun, ...keeping(options) },
     configured: { config, job },
   };
 }

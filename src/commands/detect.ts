@@ -72,7 +72,13 @@ export async function detectAll(
 /** A scan looks at everything in little time; what is a database is worth a second look. */
 async function lookCloser(world: World, instance: Instance, engines: readonly Engine[]): Promise<readonly Server[]> {
   if (instance.ref.kind === 'url') return serversIn(instance, engines);
-  return serversIn(await (await world.runtime(instance.runtime)).find(instance.ref), engines);
+  try {
+    return serversIn(await (await world.runtime(instance.runtime)).find(instance.ref), engines);
+  } catch (cause) {
+    // Removed since the scan: containers come and go.
+    if (asStillpointError(cause).code === 'not-found') return [];
+    throw cause;
+  }
 }
 
 const byPlaceAndName = (a: Found, b: Found): number =>

@@ -11,6 +11,7 @@ export interface Options {
   readonly to?: string;
   readonly from?: string;
   readonly method?: Method;
+  readonly keepSnapshot: boolean;
   readonly dryRun: boolean;
   readonly source?: string;
   readonly commands: boolean;
@@ -97,6 +98,12 @@ export const OPTIONS: Readonly<Record<OptionName, OptionSpec>> = {
     help: 'snapshot, copy or dump; without it the best possible',
     variable: 'STILLPOINT_METHOD',
     choices: ['snapshot', 'copy', 'dump'],
+  },
+  keepSnapshot: {
+    flags: '--keep-snapshot',
+    help: 'leave the storage snapshot there, for an instant rollback',
+    variable: 'STILLPOINT_KEEP_SNAPSHOT',
+    ...flag,
   },
   dryRun: {
     flags: '-n, --dry-run',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Secret } from '../model/secret.ts';
+import { PLACEHOLDERS } from '../snapshots/command-settings.ts';
 import { parseDuration, parseRate } from './units.ts';
 
 /** stillpoint.yaml. The one source of validation, of `config schema`, and of docs/config.schema.json. */
@@ -32,6 +33,15 @@ const secret = z
   .describe('A secret: a file or an environment variable that holds it; written here only if this file is 0600');
 
 const argv = z.array(z.string()).min(1).describe('A program and its arguments; never a shell string');
+/** Arguments with placeholders: one that is misspelt would be passed on as it stands. */
+const filling = (list: typeof argv) =>
+  list.superRefine((all, context) => {
+    for (const [, key = ''] of all.join(' ').matchAll(/\{(\w+)\}/g)) {
+      if ((PLACEHOLDERS as readonly string[]).includes(key)) continue;
+      const known = PLACEHOLDERS.map((it) => `{${it}}`).join(', ');
+      context.addIssue({ code: 'custom', message: `there is no {${key}}; there are ${known}` });
+    }
+  });
 const hooks = z.array(
   z.union([argv, z.strictObject({ run: argv, timeout: duration.optional(), source: name.optional() })]),
 );
@@ -117,9 +127,31 @@ const job = z.strictObject({
     .optional(),
 });
 
+const snapshotter = z
+  .strictObject({
+    covers: z
+      .string()
+      .startsWith('/', 'write an absolute path')
+      .describe('The folder that one snapshot holds as of one instant'),
+    create: filling(argv).describe('Makes the snapshot {name}; returns at the cut'),
+    find: filling(argv).describe('Prints the names of all snapshots, one a line'),
+    remove: filling(argv).describe('Removes the snapshot {name}'),
+    keep: filling(argv).describe('Renames the snapshot {name} to {kept}'),
+    files: z
+      .string()
+      .startsWith('/', 'write an absolute path')
+      .describe('Where the files of covers are seen in the snapshot {name}'),
+    open: filling(argv).optional().describe('Makes them to be seen at {files}: mount'),
+    close: filling(argv).optional().describe('Takes that back: umount'),
+    timeout: duration.prefault('30s').describe('After this a program and all that it started are killed'),
+  })
+  .refine((it) => (it.open === undefined) === (it.close === undefined), 'name both open and close, or neither')
+  .describe('A way to cut storage by programs of your own: docs/snapshots.md');
+
 export const configSchema = z.strictObject({
   repositories: z.record(name, repository).default({}),
   jobs: z.record(name, job).default({}),
+  snapshotters: z.record(name, snapshotter).default({}).describe('Ways to cut storage by programs of your own'),
   recipes: z.record(name, z.string()).default({}).describe('Your own copy of a recipe, by engine'),
 });
 

@@ -77,6 +77,8 @@ export interface Manifest {
   readonly plan: Plan;
   readonly window?: WindowRecord;
   readonly coordination: { readonly claimed: boolean; readonly skew: Millis; readonly reasons: readonly Reason[] };
+  /** Storage snapshots that were kept, for an instant rollback, by their own names. */
+  readonly snapshots?: readonly string[];
   readonly sources: readonly SourceRecord[];
 }
 

@@ -1,6 +1,6 @@
 /** File systems on loop devices, for tests that cut snapshots, share extents or fill a disk up. */
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { aptInstall, isRoot, locked, message, run, say, succeeds, until, which } from './machine.ts';
@@ -64,6 +64,8 @@ const create = async (kind: FileSystem, sizeMiB: number, options: string[]): Pro
     const path = join(folder, 'mount');
     const file = join(folder, 'disk.img');
     await mkdir(path);
+    // mkdtemp lets nobody else in; a server that runs as another user must reach its files.
+    await chmod(folder, 0o711);
     await using handle = await open(file, 'wx', 0o600);
     await handle.truncate(sizeMiB * 1024 * 1024); // takes no space until it is written to
     await run(`mkfs.${kind}`, [...options, file]);

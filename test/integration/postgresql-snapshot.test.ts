@@ -1,12 +1,17 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { gather } from '../../src/backup/gather.ts';
+import { recover } from '../../src/hold/recover.ts';
+import type { Offer } from '../../src/model/facts.ts';
 import type { Manifest } from '../../src/model/manifest.ts';
+import { parseRef } from '../../src/model/ref.ts';
 import { btrfs, canMount, type Disk } from '../environment/disks.ts';
 import { tryImage } from '../environment/images.ts';
-import { type Bench, makeBench, PASSWORD, type Server, startServer } from '../support/containers.ts';
+import { type Bench, changed, makeBench, PASSWORD, type Server, startServer } from '../support/containers.ts';
 import { startLedger } from '../support/ledger.ts';
+import { ask } from '../support/psql.ts';
 import { fillWithEverything } from '../support/schema.ts';
 
 const found = await tryImage('postgres-15');
@@ -17,6 +22,12 @@ const READER = 'onlooker';
 const ROLE = `
   CREATE ROLE ${READER} LOGIN BYPASSRLS PASSWORD '${PASSWORD}'; GRANT pg_read_all_data, pg_read_all_settings, pg_read_all_stats TO ${READER};
   ALTER ROLE ${READER} SET lo_compat_privileges = on`;
+
+async function offersOf({ world }: Bench, ref: string): Promise<readonly Offer[]> {
+  const job = { job: 'pg', coordinate: true, holdLimit: 10_000, onOverrun: 'fail' } as const;
+  const { sources } = await gather(world, { ...job, sources: [{ name: 'pg', ref: parseRef(ref) }] });
+  return sources[0]?.offers ?? [];
+}
 
 describe.skipIf(why)(`DOCK-7: PostgreSQL in Docker by snapshot${why === undefined ? '' : ` (skipped: ${why})`}`, () => {
   let disk: Disk;
@@ -150,5 +161,90 @@ describe.skipIf(why)(`DOCK-7: PostgreSQL in Docker by snapshot${why === undefine
         expect(last).toBeLessThanOrEqual((after[writer] ?? 0) + 1);
       }
     });
+  });
+
+  test('DOCK-7 recover beside a run that stores from its snapshot leaves that snapshot alone', async () => {
+    let looked = 0;
+    const manifest = await bench.backup(ref(), {
+      method: 'snapshot',
+      through: (repository) =>
+        changed(repository, {
+          async begin(job, id) {
+            const incoming = await repository.begin(job, id);
+            const put: typeof incoming.put = async (name, stream, tell) => {
+              await recover(bench.world, { repositories: [], sources: [] });
+              looked++;
+              expect(await snapshots()).toEqual([`${id}-1`]);
+              return incoming.put(name, stream, tell);
+            };
+            return changed(incoming, { put });
+          },
+        }),
+    });
+    expect(looked).toBeGreaterThan(2);
+    expect((await bench.verify(manifest.id)).good).toBe(true);
+  });
+
+  test('DOCK-7 a nested subvolume in the data is seen and refused, and what could be done instead; one beside it is not in the way', async () => {
+    await execa('btrfs', ['subvolume', 'create', join(disk.path, 'pg', 'beside')]);
+    expect((await offersOf(bench, ref())).find((it) => it.method === 'snapshot')).toMatchObject({ possible: true });
+    const nested = join(disk.path, 'pg', 'data', 'nested');
+    await execa('btrfs', ['subvolume', 'create', nested]);
+    const [snapshot, copy] = await offersOf(bench, ref());
+    expect(snapshot).toMatchObject({ possible: false, reasons: [{ code: 'nested-subvolume' }] });
+    expect(snapshot?.reasons[0]?.text).toContain('/pg/data/nested is a subvolume of its own below the data');
+    expect(copy).toMatchObject({ method: 'copy', possible: true });
+    await expect(bench.backup(ref(), { method: 'snapshot' })).rejects.toMatchObject({
+      code: 'method-impossible',
+      exit: 4,
+      message: expect.stringContaining('/pg/data/nested'),
+    });
+    await execa('btrfs', ['subvolume', 'delete', nested]);
+  });
+
+  test('DOCK-7 a tablespace on another volume is seen and refused', async () => {
+    await server.run('install', '-d', '-o', 'postgres', '/srv/far');
+    await server.query("CREATE TABLESPACE far LOCATION '/srv/far'");
+    const [snapshot, copy] = await offersOf(bench, ref());
+    expect(snapshot).toMatchObject({ possible: false, reasons: [{ text: expect.stringMatching(/^\/srv\/far /) }] });
+    expect(copy).toMatchObject({ possible: true });
+    await server.query('DROP TABLESPACE far');
+  });
+
+  test('DOCK-7 a tablespace that came after the plan makes no backup', async () => {
+    await server.run('install', '-d', '-o', 'postgres', '/volume/late');
+    const running = bench.backup(ref(), {
+      method: 'snapshot',
+      through: (repository) =>
+        changed(repository, {
+          async begin(job, id) {
+            await server.query("CREATE TABLESPACE late LOCATION '/volume/late'");
+            return repository.begin(job, id);
+          },
+        }),
+    });
+    await expect(running).rejects.toMatchObject({
+      code: 'source-changed',
+      message: expect.stringContaining('/volume/late'),
+    });
+    await server.query('DROP TABLESPACE late');
+    expect(await snapshots()).toEqual([]);
+  });
+
+  test('DOCK-7 kept: named in the manifest, nobody’s leftover, and what an instant rollback goes back to', async () => {
+    await server.query('CREATE TABLE kept AS SELECT 1 AS good', 'shop');
+    const manifest = await bench.backup(ref(), { method: 'snapshot', keepSnapshot: true });
+    const kept = join(disk.path, '.stillpoint', `kept-${manifest.id}-1`);
+    expect(manifest.snapshots).toEqual([kept]);
+    await recover(bench.world, { repositories: [], sources: [], run: manifest.id });
+    expect(await snapshots()).toEqual([basename(kept)]);
+    await server.query('UPDATE kept SET good = 0', 'shop');
+
+    // As docs/snapshots.md says.
+    await execa('docker', ['stop', server.name]);
+    await execa('mv', [join(disk.path, 'pg'), join(disk.path, 'pg.bad')]);
+    await execa('btrfs', ['subvolume', 'snapshot', kept, join(disk.path, 'pg')]);
+    await execa('docker', ['start', server.name]);
+    expect(await ask(server.name, 'shop', 'SELECT good FROM kept')).toBe('1');
   });
 });

@@ -109,6 +109,7 @@ export interface BackupOptions {
   readonly method?: Method;
   readonly onEvent?: (event: RunEvent) => void;
   readonly onOverrun?: 'fail' | 'downgrade';
+  readonly keepSnapshot?: true;
   readonly signal?: AbortSignal;
   /** Between the engine and the repository. */
   readonly through?: (repository: Repository) => Repository;
@@ -139,11 +140,12 @@ export async function makeBench(user = 'postgres'): Promise<Bench> {
     repository,
     events,
     path: folder.in,
-    async backup(ref, { method, onEvent, onOverrun = 'fail', signal = never, through, change } = {}) {
+    async backup(ref, { method, onEvent, onOverrun = 'fail', keepSnapshot, signal = never, through, change } = {}) {
       listener = onEvent;
       const here = change?.(world) ?? world;
       const sources = [{ name: 'pg', ref: parseRef(ref), ...(method === undefined ? {} : { method }) }];
-      const gathered = await gather(here, { job: 'pg', sources, coordinate: true, holdLimit: 10_000, onOverrun });
+      const job = { job: 'pg', sources, coordinate: true, holdLimit: 10_000, onOverrun };
+      const gathered = await gather(here, { ...job, ...(keepSnapshot ? { keepSnapshot } : {}) });
       return runBackup(here, makePlan(gathered, newId()), gathered, through?.(repository) ?? repository, signal);
     },
     verify: (id) => verifyBackup(world, repository, id, never),

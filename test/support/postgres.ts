@@ -5,6 +5,7 @@ import { runBackup } from '../../src/backup/run.ts';
 import type { World } from '../../src/backup/world.ts';
 import { thisRunner } from '../../src/hold/runner.ts';
 import type { RunEvent } from '../../src/model/events.ts';
+import type { Method } from '../../src/model/facts.ts';
 import { newId } from '../../src/model/id.ts';
 import type { Manifest } from '../../src/model/manifest.ts';
 import { parseRef } from '../../src/model/ref.ts';
@@ -26,6 +27,7 @@ export interface Bench extends AsyncDisposable {
     onEvent?: (event: RunEvent) => void;
     onOverrun?: 'fail' | 'downgrade';
     holdLimit?: number;
+    method?: Method;
   }): Promise<Manifest>;
 }
 
@@ -59,11 +61,11 @@ export async function makeBench(server: Embedded): Promise<Bench> {
       STILLPOINT_STATE: folder.in('state'),
       STILLPOINT_SCRATCH: folder.in('scratch'),
     },
-    async backup({ onEvent, onOverrun = 'fail', holdLimit = 10_000 } = {}) {
+    async backup({ onEvent, onOverrun = 'fail', holdLimit = 10_000, method } = {}) {
       listener = onEvent;
       const job = {
         job: 'pg',
-        sources: [{ name: 'pg', ref: parseRef(server.url) }],
+        sources: [{ name: 'pg', ref: parseRef(server.url), ...(method === undefined ? {} : { method }) }],
         coordinate: true,
         holdLimit,
         onOverrun,

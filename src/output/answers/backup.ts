@@ -7,7 +7,8 @@ export function backupText(manifest: Manifest, look: Look): readonly string[] {
   const stored = artifacts.reduce((sum, it) => sum + it.storedBytes, 0);
   const took = Date.parse(manifest.ended) - Date.parse(manifest.started);
   const saved = `Saved ${look.paint.bold(manifest.id)} (job ${manifest.job}), ${bytes(stored)} in ${millis(took)}.`;
-  return ['', ...wrap([saved, instant(manifest)].join(' ').trimEnd(), look.width)];
+  const kept = (manifest.snapshots ?? []).map((it) => `Kept for a rollback: ${it}`);
+  return ['', ...wrap([saved, instant(manifest)].join(' ').trimEnd(), look.width), ...kept];
 }
 
 const NUMBERS = ['', '', 'Both', 'All three', 'All four', 'All five'];

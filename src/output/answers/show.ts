@@ -13,6 +13,7 @@ export function showText({ manifest, verifications, repository }: Shown, look: L
   return [
     ...wrap(head, look.width, '  '),
     ...manifest.sources.flatMap((it) => ['', ...sourceText(it, look)]),
+    ...field('kept', manifest.snapshots ?? [], look),
     ...windowText(manifest),
     '',
     ...verificationText(verifications, look),

@@ -41,6 +41,7 @@ export const manifestSchema = z
       })
       .exactOptional(),
     coordination: z.strictObject({ claimed: z.boolean(), skew: millis, reasons: z.array(reason) }),
+    snapshots: z.array(text).describe('Storage snapshots that were kept').exactOptional(),
     sources: z.array(
       z.strictObject({
         name: text,

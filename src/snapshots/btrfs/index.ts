@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StillpointError } from '../../model/errors.ts';
 import type { Leftover } from '../../model/leftover.ts';
@@ -7,6 +6,7 @@ import { startInterval } from '../../model/time.ts';
 import { mountsOf } from '../../runtimes/mounts.ts';
 import { treeOf } from '../../runtimes/tree.ts';
 import { runProgram } from '../program.ts';
+import { checkSame } from '../same.ts';
 import type { Snapshotter } from '../snapshotter.ts';
 import { unfit, wholeSubvolume } from './obstacles.ts';
 import { found, keep, keptPlace, make, placeFor, remove } from './place.ts';
@@ -50,12 +50,7 @@ export function btrfsSnapshotter(): Snapshotter {
         keptAs: [keptPlace(path)],
         async open(volume) {
           const below = belowTop(mounts, subvolume, volume.hostPath ?? '');
-          const folder = below === undefined ? undefined : join(path, below);
-          if (folder === undefined || !(await isSameFolder(folder, volume.hostPath ?? ''))) {
-            const text = `${volume.path} in the snapshot ${path} is not the folder that was to be cut.`;
-            throw new StillpointError('source-changed', text);
-          }
-          return treeOf(folder);
+          return treeOf(await checkSame(below === undefined ? undefined : join(path, below), volume));
         },
         async keep() {
           await keep(path);
@@ -82,10 +77,4 @@ function unfitting(volumes: readonly Volume[]) {
     const also = unfit(it);
     return also ? [{ code: also.code, text: `${it.path} is on another volume: ${also.text}` }] : [];
   });
-}
-
-/** A snapshot keeps the numbers of files. */
-async function isSameFolder(one: string, other: string): Promise<boolean> {
-  const [a, b] = await Promise.all([one, other].map((it) => stat(it, { bigint: true }).catch(() => undefined)));
-  return a !== undefined && b !== undefined && a.ino === b.ino;
 }

@@ -4,6 +4,7 @@ import type { Reason } from '../../model/level.ts';
 import type { Volume } from '../../model/storage.ts';
 import { contains, type Mount } from '../../runtimes/mounts.ts';
 import { runProgram } from '../program.ts';
+import { mountedBelow } from '../same.ts';
 import { isOurs } from './place.ts';
 import { lowSpace } from './space.ts';
 import { insideOf, type Subvolume, subvolumeOf } from './subvolume.ts';
@@ -55,12 +56,7 @@ async function holes(
   volumes: readonly Volume[],
 ): Promise<readonly Reason[]> {
   const folders = volumes.flatMap((it) => (it.hostPath === undefined ? [] : [it.hostPath]));
-  const foreign = mounts
-    .filter((mount) => folders.some((it) => mount.point !== it && contains(it, mount.point)))
-    .map(({ point, type }) => ({
-      code: 'mount-below',
-      text: `${point} is mounted below the data (${type}): a snapshot would have an empty folder in its place`,
-    }));
+  const foreign = mountedBelow(mounts, folders);
   let listed: string;
   try {
     listed = await runProgram(['btrfs', 'subvolume', 'list', '-o', subvolume.top], LOOK);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -57,7 +57,48 @@ describe('START-9: the configuration', () => {
 
   test('what is left out has its default', () => {
     expect(parseConfig(job(''), 'x').jobs.shop).toMatchObject({ coordinate: true, hold: 10_000, onOverrun: 'fail' });
-    expect(parseConfig('', 'x')).toEqual({ repositories: {}, jobs: {}, recipes: {} });
+    expect(parseConfig('', 'x')).toEqual({ repositories: {}, jobs: {}, snapshotters: {}, recipes: {} });
+  });
+
+  test('DOCK-7 a snapshotter by programs: a misspelt placeholder and half of a pair are mistakes', () => {
+    const zfs = `snapshotters:
+  tank:
+    covers: /tank/pg
+    create: [zfs, snapshot, 'tank/pg@{name}']
+    find: [zfs, list, -H, -t, snapshot, -o, name, tank/pg]
+    remove: [zfs, destroy, 'tank/pg@{name}']
+    keep: [zfs, rename, 'tank/pg@{name}', 'tank/pg@{kept}']
+    files: /tank/pg/.zfs/snapshot/{name}
+`;
+    expect(parseConfig(zfs, 'x').snapshotters.tank).toMatchObject({ covers: '/tank/pg', timeout: 30_000 });
+    expect(mistakes(zfs.replace("destroy, 'tank/pg@{name}'", "destroy, 'tank/pg@{nmae}'"))).toMatchInlineSnapshot(`
+      "
+      stillpoint.yaml, line 6: snapshotters.tank.remove: there is no {nmae}; there are {name}, {kept}, {run}, {covers}, {files}.
+      "
+    `);
+    expect(mistakes(`${zfs}    open: [mount, '{files}']\n`)).toMatchInlineSnapshot(`
+      "
+      stillpoint.yaml, line 2: snapshotters.tank: name both open and close, or neither.
+      "
+    `);
+    expect(mistakes(zfs.replace('/tank/pg\n', 'tank\n'))).toMatchInlineSnapshot(`
+      "
+      stillpoint.yaml, line 3: snapshotters.tank.covers: write an absolute path.
+      "
+    `);
+  });
+
+  test('DOCK-7 the examples of docs/snapshots.md are valid, and those that were not run say so', async () => {
+    const text = await readFile(new URL('../../../docs/snapshots.md', import.meta.url), 'utf8');
+    const examples = [...text.matchAll(/^### (.*)\n[^#]*?```yaml\n([^]*?)```/gm)];
+    expect(examples.map(([, title]) => title)).toEqual([
+      'btrfs by hand (tested)',
+      'ZFS (an example; not run here)',
+      'LVM (an example; not run here)',
+      'A storage array (an example; not run here)',
+    ]);
+    for (const [, title, yaml = ''] of examples)
+      expect(Object.keys(parseConfig(yaml, title ?? '').snapshotters)).toHaveLength(1);
   });
 
   test('an unknown key names the nearest known one, the file and the line', () => {
@@ -104,7 +145,7 @@ jobs:
   test('an unknown key that is near to none is told what is known', () => {
     expect(mistakes('everything: true\n')).toMatchInlineSnapshot(`
       "
-      stillpoint.yaml, line 1: unknown key 'everything'; known here: repositories, jobs, recipes.
+      stillpoint.yaml, line 1: unknown key 'everything'; known here: repositories, jobs, snapshotters, recipes.
       "
     `);
   });
