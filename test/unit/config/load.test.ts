@@ -90,7 +90,7 @@ describe('START-9: the configuration', () => {
 
   test('DOCK-7 the examples of docs/snapshots.md are valid, and those that were not run say so', async () => {
     const text = await readFile(new URL('../../../docs/snapshots.md', import.meta.url), 'utf8');
-    const examples = [...text.matchAll(/^### (.*)\n[^#]*?```yaml\n(.*?)```/gms)];
+    const examples = [...text.matchAll(/^### (.*)\n[^#]*?```yaml\n([\s\S]*?)```/gm)];
     expect(examples.map(([, title]) => title)).toEqual([
       'btrfs by hand (tested)',
       'ZFS (an example; not run here)',
