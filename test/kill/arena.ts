@@ -10,6 +10,7 @@ import { type Bank, type BankOptions, startBank } from '../bank/servers.ts';
 import { type Mount, tmpfs } from '../fault/mounts.ts';
 import { type Finished, type Line, makeFolder, stillpoint } from '../support/cli.ts';
 import { PASSWORD as MARIADB_PASSWORD } from '../support/mariadb.ts';
+import type { Daemon } from './daemon.ts';
 import { startTicker, type Ticker } from './ticker.ts';
 
 export const HOLD_LIMIT = 3_000;
@@ -20,6 +21,8 @@ export interface Arena extends AsyncDisposable {
   readonly bank: Bank;
   readonly tickers: Readonly<Record<ServerName, Ticker>>;
   readonly store: Mount;
+  /** Where Docker is one that may be killed. */
+  readonly daemon?: Daemon;
   run(args: readonly string[], onLine?: (line: Line, pid: number) => void): Promise<Finished>;
   /** Manifests that are there. */
   listed(): Promise<number>;
@@ -30,11 +33,13 @@ export interface Arena extends AsyncDisposable {
 
 export interface ArenaOptions extends BankOptions {
   readonly methods: Readonly<Record<ServerName, string>>;
+  /** Must be the one that DOCKER_HOST names. */
+  readonly daemon?: Daemon;
   /** More of the configuration, such as a `snapshotters` section. */
   readonly configuration?: Readonly<Record<string, unknown>>;
 }
 
-export async function openArena({ methods, configuration = {}, ...options }: ArenaOptions): Promise<Arena> {
+export async function openArena({ methods, configuration = {}, daemon, ...options }: ArenaOptions): Promise<Arena> {
   const stack = new AsyncDisposableStack();
   try {
     const folder = stack.use(await makeFolder());
@@ -63,6 +68,7 @@ export async function openArena({ methods, configuration = {}, ...options }: Are
     return {
       bank,
       store,
+      ...(daemon && { daemon }),
       tickers: { postgres: ticker('postgres'), mariadb: ticker('mariadb') },
       run: (args, onLine) =>
         stillpoint([...args, '-o', 'ndjson'], { env, ...(onLine === undefined ? {} : { onLine }) }),

@@ -79,4 +79,20 @@ const storeFull: Death = {
   mend: ({ store }) => rm(join(store.path, 'ballast'), { force: true }),
 };
 
-export const DEATHS: readonly Death[] = [killed, stopped, serverKilled('postgres'), serverKilled('mariadb'), storeFull];
+/** The containers live on; what the run had open through the daemon is gone. */
+const daemonKilled: Death = {
+  name: 'Docker daemon killed',
+  within: { postgres: LOCAL, mariadb: LOCAL },
+  kills: false,
+  strike: async ({ daemon }) => daemon?.kill(),
+  mend: async ({ daemon }) => daemon?.start(),
+};
+
+export const DEATHS: readonly Death[] = [
+  killed,
+  stopped,
+  serverKilled('postgres'),
+  serverKilled('mariadb'),
+  storeFull,
+  daemonKilled,
+];

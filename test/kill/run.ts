@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { openArena } from './arena.ts';
+import { startDaemon } from './daemon.ts';
 import { DEATHS } from './deaths.ts';
 import { report } from './report.ts';
 import { momentsOf, type Trial, tryDeath } from './trial.ts';
@@ -30,7 +31,11 @@ process.env.TESTCONTAINERS_RYUK_DISABLED = 'true';
 await mkdir(dirname(LINES), { recursive: true });
 if (values.fresh) await rm(LINES, { force: true });
 {
+  // Testcontainers, docker and the command line all go by this.
+  await using daemon = await startDaemon(['postgres-15', 'mariadb-10.11']);
+  process.env.DOCKER_HOST = daemon.host;
   await using arena = await openArena({
+    daemon,
     storage: 'one subvolume',
     durability: 'strict',
     methods: { postgres: 'snapshot', mariadb: 'dump' },
