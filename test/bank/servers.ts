@@ -23,6 +23,8 @@ export interface Bank extends AsyncDisposable {
   readonly mariadb: MariadbServer;
   readonly addresses: Readonly<Record<ServerName, Address>>;
   readonly logins: Readonly<Record<ServerName, { readonly user: string; readonly password: string }>>;
+  /** Where the btrfs is mounted that their data lie on, if they do. */
+  readonly disk?: string;
 }
 
 const RELAXED = {
@@ -67,6 +69,7 @@ export async function startBank({ storage, durability, names }: BankOptions): Pr
       postgres,
       mariadb,
       logins,
+      ...(disk && { disk: disk.path }),
       addresses: {
         postgres: { host: host ?? '', port: port ?? 0, database: 'bank', ...logins.postgres },
         mariadb: {

@@ -26,7 +26,7 @@ export interface Arena extends AsyncDisposable {
   run(args: readonly string[], onLine?: (line: Line, pid: number) => void): Promise<Finished>;
   /** Manifests that are there. */
   listed(): Promise<number>;
-  /** Sessions and slots of ours on the servers, and leftover snapshots. */
+  /** What of ours is left: sessions and slots on the servers, snapshots on their disk. */
   left(): Promise<readonly string[]>;
   emptyStore(): Promise<void>;
 }
@@ -105,7 +105,8 @@ async function leftOn(bank: Bank): Promise<readonly string[]> {
     ...['-u', 'root', '-NBe'],
     "SELECT CONCAT('session ', p.id) FROM information_schema.PROCESSLIST p WHERE IS_USED_LOCK(CONCAT('stillpoint/', p.id)) = p.id",
   ]);
-  return [...sessions, ...locks];
+  const snapshots = bank.disk === undefined ? [] : await readdir(join(bank.disk, '.stillpoint')).catch(() => []);
+  return [...sessions, ...locks, ...snapshots.map((it) => `snapshot ${it}`)];
 }
 
 async function ask(container: string, argv: readonly string[]): Promise<readonly string[]> {

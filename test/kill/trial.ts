@@ -69,11 +69,11 @@ export async function tryDeath(arena: Arena, death: Death, at: string): Promise<
     }),
   );
   await death.mend(arena, pid);
-  const { code, signal } = await running;
+  const { code, signal, lines } = await running;
   const saved = code === 0;
   if (death.kills && code !== 0 && signal !== 'SIGKILL') problems.push(`it ended with exit ${code}`);
   if (!death.kills && code !== 0 && code !== 7 && code !== 5)
-    problems.push(`it ended with ${signal ?? `exit ${code}`}`);
+    problems.push(`it ended with ${signal ?? `exit ${code}`}: ${JSON.stringify(lines.at(-1))}`);
 
   const whole = await arena.listed();
   // Killed between its last act and its end, a run has made its backup all the same.

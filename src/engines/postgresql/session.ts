@@ -51,7 +51,9 @@ export async function openSession(
     throw loginError(cause, at, login, database);
   }
   const query = async (sql: string): Promise<readonly Row[]> => {
-    const result = (await client.query(sql)) as unknown as { rows: Row[] } | { rows: Row[] }[];
+    const result = (await client.query(sql).catch((cause: unknown) => {
+      throw isSaid(cause) ? cause : sessionEnded(at, database, cause);
+    })) as unknown as { rows: Row[] } | { rows: Row[] }[];
     return Array.isArray(result) ? (result.at(-1)?.rows ?? []) : result.rows;
   };
   const [self] = await query('SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()');
@@ -68,6 +70,16 @@ export async function openSession(
     },
   };
 }
+
+/** Said by the server or the system, with a code; what the driver says of a session that is gone has none. */
+const isSaid = (cause: unknown): boolean => cause instanceof Error && 'code' in cause && cause.code !== undefined;
+
+const sessionEnded = (at: Instance, database: string, cause: unknown): StillpointError =>
+  new StillpointError(
+    'backup-failed',
+    `A session in database ${database} of ${formatRef(at.ref)} was ended by the server: ${messageOf(cause)}.`,
+    { next: "Look at the server's own log, and run it again when the server is up.", cause },
+  );
 
 /** The driver wants to connect by itself; ours is connected already. */
 function alreadyConnected(stream: Duplex): Duplex {
