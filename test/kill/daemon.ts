@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -36,6 +36,12 @@ export async function startDaemon(images: readonly ImageName[]): Promise<Daemon>
     '--live-restore',
   ];
   let child: ChildProcess | undefined;
+  const endContainerd = async (signal: 'KILL' | 'TERM'): Promise<void> => {
+    const pid = await readFile(join(folder, 'exec', 'containerd', 'containerd.pid'), 'utf8').catch(() => '');
+    if (pid === '') return;
+    await execa('kill', [`-${signal}`, pid.trim()], { reject: false });
+    while (existsSync(`/proc/${pid.trim()}`)) await sleep(20);
+  };
   const daemon: Daemon = {
     host: `unix://${socket}`,
     async start() {
@@ -56,6 +62,8 @@ export async function startDaemon(images: readonly ImageName[]): Promise<Daemon>
       const ended = once(child, 'exit');
       child.kill('SIGKILL');
       await ended;
+      // Were it alive still, the next daemon's would wait for its lock for ever.
+      await endContainerd('KILL');
     },
     async [Symbol.asyncDispose]() {
       if (child && child.exitCode === null && child.signalCode === null) {
@@ -63,9 +71,8 @@ export async function startDaemon(images: readonly ImageName[]): Promise<Daemon>
         child.kill('SIGTERM');
         await ended;
       }
-      // With live-restore its containerd may outlive it.
-      const pid = await readFile(join(folder, 'exec', 'containerd', 'containerd.pid'), 'utf8').catch(() => '');
-      if (pid !== '') await execa('kill', [pid.trim()], { reject: false });
+      // With live-restore it may outlive the daemon.
+      await endContainerd('TERM');
       await execa('ip', ['link', 'delete', bridge]);
       // It mounts its folder on itself, so that mounts below it stay private.
       await execa('umount', ['--lazy', join(folder, 'data')], { reject: false });
