@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canMount } from '../environment/disks.ts';
 import { tryImage } from '../environment/images.ts';
-import { type Arena, openArena } from '../kill/arena.ts';
-import { DEATHS } from '../kill/deaths.ts';
+import { type Arena, HOLD_LIMIT, openArena } from '../kill/arena.ts';
+import { DEATHS, snapshotHangs } from '../kill/deaths.ts';
 import { momentsOf, tryDeath } from '../kill/trial.ts';
 
 const found = [await tryImage('postgres-15'), await tryImage('mariadb-10.11')].find((it) => !it.ok);
@@ -43,4 +43,17 @@ describe.skipIf(obstacle)(`two engines in one window${obstacle === undefined ? '
       expect(trial.problems).toEqual([]);
     },
   );
+});
+
+describe.skipIf(obstacle)(`a snapshot that hangs${obstacle === undefined ? '' : ` (skipped: ${obstacle})`}`, () => {
+  test('CUT-7 a snapshot that hangs inside the hold: the server ends the hold, the run fails, nothing of it is left', async () => {
+    const methods = { postgres: 'snapshot', mariadb: 'dump' } as const;
+    await using arena = await openArena({ hanging: true, storage: 'one subvolume', durability: 'strict', methods });
+    expect((await arena.run(['backup', 'bank'])).code).toBe(0);
+    const trial = await tryDeath(arena, snapshotHangs, 'held mariadb');
+    expect(trial.problems).toEqual([]);
+    expect(trial.ended).toBe('exit 7');
+    // Writers had to wait for the server's own end of the hold: the snapshot did hang.
+    expect(trial.waited.mariadb).toBeGreaterThan(HOLD_LIMIT / 2);
+  });
 });

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { execa } from 'execa';
@@ -21,6 +21,7 @@ export interface Arena extends AsyncDisposable {
   readonly bank: Bank;
   readonly tickers: Readonly<Record<ServerName, Ticker>>;
   readonly store: Mount;
+  readonly folder: string;
   /** Where Docker is one that may be killed. */
   readonly daemon?: Daemon;
   run(args: readonly string[], onLine?: (line: Line, pid: number) => void): Promise<Finished>;
@@ -35,11 +36,11 @@ export interface ArenaOptions extends BankOptions {
   readonly methods: Readonly<Record<ServerName, string>>;
   /** Must be the one that DOCKER_HOST names. */
   readonly daemon?: Daemon;
-  /** More of the configuration, such as a `snapshotters` section. */
-  readonly configuration?: Readonly<Record<string, unknown>>;
+  /** Snapshots are cut by a program of the configuration, which hangs where a file `hang` lies in the arena's folder. */
+  readonly hanging?: true;
 }
 
-export async function openArena({ methods, configuration = {}, daemon, ...options }: ArenaOptions): Promise<Arena> {
+export async function openArena({ methods, hanging, daemon, ...options }: ArenaOptions): Promise<Arena> {
   const stack = new AsyncDisposableStack();
   try {
     const folder = stack.use(await makeFolder());
@@ -55,7 +56,11 @@ export async function openArena({ methods, configuration = {}, daemon, ...option
     const job = { sources, hold: `${HOLD_LIMIT / 1000}s`, repository: 'local' };
     await writeFile(
       file,
-      stringify({ repositories: { local: { directory: repository } }, jobs: { bank: job }, ...configuration }),
+      stringify({
+        repositories: { local: { directory: repository } },
+        jobs: { bank: job },
+        ...(hanging && { snapshotters: await hangingSnapshotter(folder.path, bank) }),
+      }),
     );
     const env = {
       STILLPOINT_CONFIG: file,
@@ -68,6 +73,7 @@ export async function openArena({ methods, configuration = {}, daemon, ...option
     return {
       bank,
       store,
+      folder: folder.path,
       ...(daemon && { daemon }),
       tickers: { postgres: ticker('postgres'), mariadb: ticker('mariadb') },
       run: (args, onLine) =>
@@ -84,6 +90,31 @@ export async function openArena({ methods, configuration = {}, daemon, ...option
     await stack.disposeAsync();
     throw cause;
   }
+}
+
+/** The subvolume is named "bank" by `startBank`, with both servers in it. */
+async function hangingSnapshotter(folder: string, { disk }: Bank): Promise<Readonly<Record<string, unknown>>> {
+  if (disk === undefined) throw new Error('snapshots need a disk');
+  const program = join(folder, 'create');
+  await writeFile(
+    program,
+    `#!/bin/sh\nif [ -e '${folder}/hang' ]; then sleep 600; fi\nexec btrfs subvolume snapshot -r "$1" "$2"\n`,
+    { mode: 0o755 },
+  );
+  const snapshots = join(disk, 'snapshots');
+  await mkdir(snapshots, { recursive: true });
+  const covers = join(disk, 'bank');
+  return {
+    pool: {
+      covers,
+      create: [program, covers, `${snapshots}/{name}`],
+      find: ['ls', '-1', snapshots],
+      remove: ['btrfs', 'subvolume', 'delete', `${snapshots}/{name}`],
+      keep: ['mv', '--no-target-directory', `${snapshots}/{name}`, `${snapshots}/{kept}`],
+      files: `${snapshots}/{name}`,
+      timeout: '5s',
+    },
+  };
 }
 
 /** Where a server is now: Docker gives a restarted container another port. */
@@ -105,7 +136,9 @@ async function leftOn(bank: Bank): Promise<readonly string[]> {
     ...['-u', 'root', '-NBe'],
     "SELECT CONCAT('session ', p.id) FROM information_schema.PROCESSLIST p WHERE IS_USED_LOCK(CONCAT('stillpoint/', p.id)) = p.id",
   ]);
-  const snapshots = bank.disk === undefined ? [] : await readdir(join(bank.disk, '.stillpoint')).catch(() => []);
+  const { disk } = bank;
+  const places = disk === undefined ? [] : [join(disk, '.stillpoint'), join(disk, 'snapshots')];
+  const snapshots = (await Promise.all(places.map((it) => readdir(it).catch(() => [])))).flat();
   return [...sessions, ...locks, ...snapshots.map((it) => `snapshot ${it}`)];
 }
 

@@ -1,4 +1,4 @@
-import { rm, statfs } from 'node:fs/promises';
+import { rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
@@ -13,6 +13,8 @@ export interface Death {
   readonly within: Readonly<Partial<Record<ServerName, number>>>;
   /** Whether the run itself dies of it. */
   readonly kills: boolean;
+  /** Before the run. */
+  arm?(arena: Arena): Promise<void>;
   strike(arena: Arena, pid: number): Promise<void>;
   /** After the writers went on, before `recover`: what was broken is mended, as an operator would. */
   mend(arena: Arena, pid: number): Promise<void>;
@@ -86,6 +88,16 @@ const daemonKilled: Death = {
   kills: false,
   strike: async ({ daemon }) => daemon?.kill(),
   mend: async ({ daemon }) => daemon?.start(),
+};
+
+/** Only in an arena whose snapshots are cut by a program that hangs on demand, and only at the hold before the cut. */
+export const snapshotHangs: Death = {
+  name: 'snapshot hangs',
+  within: { postgres: LOCAL, mariadb: BY_LIMIT },
+  kills: false,
+  arm: ({ folder }) => writeFile(join(folder, 'hang'), ''),
+  strike: async () => undefined,
+  mend: ({ folder }) => rm(join(folder, 'hang')),
 };
 
 export const DEATHS: readonly Death[] = [

@@ -6,9 +6,9 @@ import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openArena } from './arena.ts';
+import { type Arena, openArena } from './arena.ts';
 import { startDaemon } from './daemon.ts';
-import { DEATHS } from './deaths.ts';
+import { DEATHS, type Death, snapshotHangs } from './deaths.ts';
 import { report } from './report.ts';
 import { momentsOf, type Trial, tryDeath } from './trial.ts';
 
@@ -34,22 +34,27 @@ if (values.fresh) await rm(LINES, { force: true });
   // Testcontainers, docker and the command line all go by this.
   await using daemon = await startDaemon(['postgres-15', 'mariadb-10.11']);
   process.env.DOCKER_HOST = daemon.host;
-  await using arena = await openArena({
+  const options = {
     daemon,
     storage: 'one subvolume',
     durability: 'strict',
     methods: { postgres: 'snapshot', mariadb: 'dump' },
-  });
-  const moments = await momentsOf(arena);
+  } as const;
   const done = await readTrials();
-  for (const death of DEATHS.filter((it) => positionals.length === 0 || positionals.includes(it.name))) {
-    for (const at of moments) {
-      if (done.some((it) => it.death === death.name && it.at === at)) continue;
-      const trial = await tryDeath(arena, death, at);
-      await appendFile(LINES, `${JSON.stringify(trial)}\n`);
-      process.stdout.write(`${trial.death} at ${at}: ${trial.problems.join('; ') || 'as it must be'}\n`);
-    }
+  const isWanted = ({ name }: Death): boolean => positionals.length === 0 || positionals.includes(name);
+  const attempt = async (arena: Arena, death: Death, at: string): Promise<void> => {
+    if (!isWanted(death) || done.some((it) => it.death === death.name && it.at === at)) return;
+    const trial = await tryDeath(arena, death, at);
+    await appendFile(LINES, `${JSON.stringify(trial)}\n`);
+    process.stdout.write(`${trial.death} at ${at}: ${trial.problems.join('; ') || 'as it must be'}\n`);
+  };
+  {
+    await using arena = await openArena(options);
+    const moments = await momentsOf(arena);
+    for (const death of DEATHS) for (const at of moments) await attempt(arena, death, at);
   }
+  await using arena = await openArena({ ...options, hanging: true });
+  await attempt(arena, snapshotHangs, 'held mariadb');
 }
 const trials = await readTrials();
 await writeFile(PAGE, report(trials, `Last run ${new Date().toISOString().slice(0, 10)}.`));

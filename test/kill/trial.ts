@@ -30,6 +30,7 @@ export async function momentsOf(arena: Arena): Promise<readonly string[]> {
 
 export async function tryDeath(arena: Arena, death: Death, at: string): Promise<Trial> {
   await arena.emptyStore();
+  await death.arm?.(arena);
   const problems: string[] = [];
   const waited: Record<string, number> = {};
   let run: unknown;
