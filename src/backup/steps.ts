@@ -110,6 +110,18 @@ const MARIADB_END: readonly StepTemplate[] = [
 ];
 
 const MARIADB: Steps = {
+  snapshot: [
+    DEFINITIONS,
+    { phase: 'prepare', what: 'write back what the file system holds in memory' },
+    ...MARIADB_HOLD,
+    { phase: 'window', what: 'read small tables without transactions, before and after the cut' },
+    { phase: 'window', what: 'cut the storage' },
+    { phase: 'window', what: 'prove that nothing changed' },
+    RESUME,
+    ...MARIADB_END,
+    { phase: 'finish', what: 'store the files of the snapshot' },
+    { phase: 'finish', what: 'remove the snapshot' },
+  ],
   dump: [
     DEFINITIONS,
     { phase: 'prepare', what: "start the server's own mariadb-dump, which waits for a word" },

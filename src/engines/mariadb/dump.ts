@@ -1,6 +1,5 @@
 import type { ServerChange } from '../../model/change.ts';
 import { StillpointError } from '../../model/errors.ts';
-import type { RunId } from '../../model/id.ts';
 import type { Reason } from '../../model/level.ts';
 import type { Artifact } from '../../model/manifest.ts';
 import type { SourcePlan } from '../../model/plan.ts';
@@ -11,16 +10,15 @@ import type { Put } from '../../repositories/repository.ts';
 import type { Instance, Process } from '../../runtimes/runtime.ts';
 import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
 import type { CaptureRun } from '../engine.ts';
+import { Barrier, type BarrierParts } from './barrier.ts';
 import { beginDump } from './begin.ts';
 import { type Counter, countersOf } from './counters.ts';
 import { asNdjson, counterPrints, type Print, tablePrints } from './fingerprint.ts';
-import { changesOf, flushLog } from './flush.ts';
 import { DumpHead } from './head.ts';
-import { type HoldSessions, holdWrites, readyHold } from './hold.ts';
-import { applicationName, dumpName, markSql, systemName } from './names.ts';
+import { dumpName, systemName } from './names.ts';
 import type { ObjectPrint } from './objects.ts';
 import { asPosition, type Place, placeText, readPlace } from './position.ts';
-import { fill, openSession, type Session } from './session.ts';
+import { fill, openMarked, type Session } from './session.ts';
 import { hasRows, isTransactional, tablesOf } from './tables.ts';
 import { optionFile, outputOf, startTool } from './tools.ts';
 import { checkUnchanged, definitionsOf } from './unchanged.ts';
@@ -38,32 +36,12 @@ export async function openDump(at: Instance, login: Login, plan: SourcePlan, run
   }
 }
 
-/** A session that `recover` finds. */
-export async function openMarked(
-  stack: AsyncDisposableStack,
-  at: Instance,
-  login: Login,
-  run: RunId,
-): Promise<Session> {
-  const session = stack.use(await openSession(at, login, applicationName(run)));
-  await session.query(markSql(session.id, run));
-  return session;
-}
-
-interface Parts extends CaptureRun {
-  readonly at: Instance;
-  readonly login: Login;
-  readonly plan: SourcePlan;
-  readonly stack: AsyncDisposableStack;
-  readonly control: Session;
-}
-
 class Dump implements Capture {
-  readonly #parts: Parts;
+  readonly #parts: BarrierParts;
+  readonly #barrier: Barrier;
   readonly #lost = new AbortController();
   readonly lost = this.#lost.signal;
   readonly #databases: readonly string[];
-  #holder: Session | undefined;
   #reader: Session | undefined;
   #tool: Process | undefined;
   #definitions: readonly ObjectPrint[] = [];
@@ -71,15 +49,16 @@ class Dump implements Capture {
   #place: Place | undefined;
   #position: Position | undefined;
 
-  constructor(parts: Parts) {
+  constructor(parts: BarrierParts) {
     this.#parts = parts;
+    this.#barrier = new Barrier(parts);
     const { database, facts } = parts.plan;
     this.#databases = database === undefined ? facts.databases : [database];
   }
 
   async prepare(): Promise<void> {
     const { at, login, plan, stack, control, id, tell } = this.#parts;
-    this.#holder = await openMarked(stack, at, login, id);
+    await this.#barrier.prepare();
     this.#reader = await openMarked(stack, at, login, id);
     await this.#reader.query(fill(plan.statements.guardSnapshot));
     const { lost } = this.#reader;
@@ -94,26 +73,16 @@ class Dump implements Capture {
     tell('window-sessions', 'sessions opened, mariadb-dump waits to begin');
   }
 
-  async ready(): Promise<readonly ServerChange[]> {
-    const { stack, at, login, id, control, plan } = this.#parts;
-    // An attempt in vain may have had to end the session that was to hold.
-    if (this.#holder?.lost.aborted) this.#holder = await openMarked(stack, at, login, id);
-    await readyHold(this.#sessions());
-    return changesOf(control, plan.statements);
+  ready(): Promise<readonly ServerChange[]> {
+    return this.#barrier.ready();
   }
 
   hold(room: Millis): Promise<Hold> {
-    return holdWrites(this.#sessions(), room);
+    return this.#barrier.hold(room);
   }
 
   flush(): Promise<void> {
-    return flushLog(this.#parts.control, this.#parts.plan.statements);
-  }
-
-  #sessions(): HoldSessions {
-    const { control, plan, holdLimit } = this.#parts;
-    if (!this.#holder) throw new StillpointError('internal', 'The dump was held before it was prepared.');
-    return { holder: this.#holder, control, statements: plan.statements, limit: holdLimit };
+    return this.#barrier.flush();
   }
 
   async cut(): Promise<Position> {

@@ -60,7 +60,7 @@ export async function flushLog(session: Session, statements: Readonly<Record<str
 }
 
 /** How far the log is, and how far it is on disk. */
-async function logOf(session: Session): Promise<{ readonly current: bigint; readonly flushed: bigint }> {
+export async function logOf(session: Session): Promise<{ readonly current: bigint; readonly flushed: bigint }> {
   const rows = await session.query(
     "SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_lsn_current', 'Innodb_lsn_flushed')",
   );

@@ -8,7 +8,8 @@ import { inspect } from './inspect.ts';
 import { leftovers } from './leftovers.ts';
 import { offers } from './offers.ts';
 import { recognise } from './recognise.ts';
-import { dumpFiles, restoreDump } from './restore-dump.ts';
+import { restore, restoreFiles } from './restore.ts';
+import { openSnapshot } from './snapshot.ts';
 
 /** MariaDB 10.5 to 11.8. One file per idea: this one only names them. */
 export const mariadb: Engine = {
@@ -20,10 +21,11 @@ export const mariadb: Engine = {
   offers,
   async capture(at, login, plan, run) {
     if (plan.method === 'dump') return openDump(at, login, plan, run);
+    if (plan.method === 'snapshot') return openSnapshot(at, login, plan, run);
     throw new StillpointError('method-impossible', `The method ${plan.method} of MariaDB is not in this version yet.`);
   },
-  restoreFiles: dumpFiles,
-  restore: restoreDump,
+  restoreFiles,
+  restore,
   handOver,
   byHand,
   compare,

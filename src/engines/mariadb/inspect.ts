@@ -26,6 +26,7 @@ const SETTINGS = [
   'innodb_undo_tablespaces',
   'log_bin',
   'log_bin_basename',
+  'log_bin_index',
   'lower_case_table_names',
   'pid_file',
   'plugin_maturity',
@@ -114,6 +115,9 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
   const tools = await toolsOutOfReach(at, version);
   if (tools !== undefined) block('tools', tools, 'dump');
   const paths = pathsOf(settings);
+  const outside = [paths.log, ...paths.more].filter((it) => it !== paths.data && !it.startsWith(`${paths.data}/`));
+  for (const path of outside)
+    block('elsewhere', `${path} lies outside of the data directory, and only that can be restored`, 'snapshot');
   const unreachable = await filesOutOfReach(at, session, paths.data);
   if (unreachable !== undefined) block('files-out-of-reach', unreachable, 'snapshot');
 

@@ -26,7 +26,7 @@ export const neededOptions = ({ settings }: SourceRecord): readonly string[] =>
   NEEDED.flatMap((name) => (settings[name] === undefined ? [] : [`--${name.replaceAll('_', '-')}=${settings[name]}`]));
 
 /** Nothing that a restored server would do by itself: no replica, no event, nobody to reach it but by its socket. */
-const QUARANTINE: readonly string[] = ['--skip-slave-start', '--event-scheduler=OFF', '--skip-networking'];
+export const QUARANTINE: readonly string[] = ['--skip-slave-start', '--event-scheduler=OFF', '--skip-networking'];
 
 /** Below the root, which is all that a twin can be given. */
 export const ACCOUNT_FILE = 'stillpoint.account.sql';

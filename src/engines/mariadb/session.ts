@@ -1,9 +1,11 @@
 import type { Duplex } from 'node:stream';
 import mysql from 'mysql2';
 import { messageOf, StillpointError } from '../../model/errors.ts';
+import type { RunId } from '../../model/id.ts';
 import { formatRef } from '../../model/ref.ts';
 import type { Login } from '../../model/secret.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
+import { applicationName, markSql } from './names.ts';
 
 /** One server session. Dispose closes it; whatever it held ends with it. */
 export interface Session extends AsyncDisposable {
@@ -74,6 +76,18 @@ export async function openSession(at: Instance, login: Login, application: strin
     stream.destroy();
     throw loginError(cause, at, login);
   }
+}
+
+/** A session that lasts as long as `stack` does, and that `recover` finds. */
+export async function openMarked(
+  stack: AsyncDisposableStack,
+  at: Instance,
+  login: Login,
+  run: RunId,
+): Promise<Session> {
+  const session = stack.use(await openSession(at, login, applicationName(run)));
+  await session.query(markSql(session.id, run));
+  return session;
 }
 
 /** Of several statements the driver gives a list of results and a list of their columns; of one, its own. */

@@ -11,15 +11,15 @@ import type { Put } from '../../repositories/repository.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
 import type { CaptureRun, Tell } from '../engine.ts';
+import { watchRoom } from '../room.ts';
+import { store } from '../stored.ts';
 import { printsAround } from './around.ts';
 import { asLines } from './fingerprint.ts';
 import { acquireBudget, TableHold } from './hold.ts';
 import { imageOf, type Segments } from './image.ts';
 import { applicationName } from './names.ts';
-import { watchRoom } from './room.ts';
 import { between, type CutSequences, readSequences, type Sequences } from './sequences.ts';
 import { fill, openSession, type Session } from './session.ts';
-import { store } from './stored.ts';
 import { onlyEnded } from './transactions.ts';
 
 /** The snapshot method: storage is cut by somebody else; this makes the cut short, proves what it holds, and stores it. */

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import type { Artifact } from '../../model/manifest.ts';
-import type { Put } from '../../repositories/repository.ts';
+import type { Artifact } from '../model/manifest.ts';
+import type { Put } from '../repositories/repository.ts';
 
 /** Stores a stream, unless `signal` aborts first: then the stream ends with its reason, and so does the storing. */
 export async function store(put: Put, name: string, stream: Readable, signal: AbortSignal): Promise<Artifact> {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asStillpointError, StillpointError } from '../../model/errors.ts';
-import type { SourcePlan } from '../../model/plan.ts';
-import type { Instance } from '../../runtimes/runtime.ts';
+import { asStillpointError, StillpointError } from '../model/errors.ts';
+import type { SourcePlan } from '../model/plan.ts';
+import type { Instance } from '../runtimes/runtime.ts';
 
 /** A snapshot pins every block that the database overwrites: below this much free space production comes first. */
 const LEAST = 256 << 20;

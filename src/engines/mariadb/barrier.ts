@@ -1,0 +1,57 @@
+import type { ServerChange } from '../../model/change.ts';
+import { StillpointError } from '../../model/errors.ts';
+import type { SourcePlan } from '../../model/plan.ts';
+import type { Login } from '../../model/secret.ts';
+import type { Millis } from '../../model/time.ts';
+import type { Instance } from '../../runtimes/runtime.ts';
+import type { Hold } from '../capture.ts';
+import type { CaptureRun } from '../engine.ts';
+import { changesOf, flushLog } from './flush.ts';
+import { type HoldSessions, holdWrites, readyHold } from './hold.ts';
+import { openMarked, type Session } from './session.ts';
+
+/** What a capture stops writes with. */
+export interface BarrierParts extends CaptureRun {
+  readonly at: Instance;
+  readonly login: Login;
+  readonly plan: SourcePlan;
+  readonly stack: AsyncDisposableStack;
+  /** Beside the session that holds: it looks and flushes. */
+  readonly control: Session;
+}
+
+/** Stops writes, in a session that does nothing else. Used by every method. */
+export class Barrier {
+  readonly #parts: BarrierParts;
+  #holder: Session | undefined;
+
+  constructor(parts: BarrierParts) {
+    this.#parts = parts;
+  }
+
+  async prepare(): Promise<void> {
+    const { stack, at, login, id } = this.#parts;
+    this.#holder = await openMarked(stack, at, login, id);
+  }
+
+  async ready(): Promise<readonly ServerChange[]> {
+    // An attempt in vain may have had to end the session that was to hold.
+    if (this.#holder?.lost.aborted) await this.prepare();
+    await readyHold(this.#sessions());
+    return changesOf(this.#parts.control, this.#parts.plan.statements);
+  }
+
+  hold(room: Millis): Promise<Hold> {
+    return holdWrites(this.#sessions(), room);
+  }
+
+  flush(): Promise<void> {
+    return flushLog(this.#parts.control, this.#parts.plan.statements);
+  }
+
+  #sessions(): HoldSessions {
+    const { control, plan, holdLimit } = this.#parts;
+    if (!this.#holder) throw new StillpointError('internal', 'Writes were held before that was prepared.');
+    return { holder: this.#holder, control, statements: plan.statements, limit: holdLimit };
+  }
+}
