@@ -17,6 +17,8 @@ export function claim(
     readonly ended: Instant;
     /** What its kept storage snapshots are called. */
     readonly kept: readonly string[];
+    /** Hooks that acknowledged that the application had stopped. */
+    readonly drained: readonly string[];
   },
 ): Manifest {
   const { positions: _, reasons: __, ...record } = window;
@@ -30,6 +32,7 @@ export function claim(
     plan,
     window: record,
     coordination: coordinationOf(plan, window),
+    ...(run.drained.length === 0 ? {} : { drained: { by: run.drained } }),
     ...(run.kept.length === 0 ? {} : { snapshots: run.kept }),
     sources: plan.sources.map((source) => recordOf(source, captured[source.name], window)),
   };

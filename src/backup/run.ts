@@ -1,3 +1,4 @@
+import type { Entry } from '../hold/journal.ts';
 import { asStillpointError } from '../model/errors.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { Plan } from '../model/plan.ts';
@@ -6,6 +7,7 @@ import type { Repository } from '../repositories/repository.ts';
 import { claim } from './claim.ts';
 import { finishAll } from './finish.ts';
 import type { Gathered } from './gather.ts';
+import { RunHooks } from './hooks.ts';
 import { openAll, prepareAll } from './prepare.ts';
 import { protection } from './protect.ts';
 import { openStorage } from './storage.ts';
@@ -25,13 +27,34 @@ export async function runBackup(
   signal: AbortSignal,
 ): Promise<Manifest> {
   const clock = tellStarted(world.emit, plan, repository);
+  await using entry = await world.journal.begin({
+    run: plan.id,
+    command: 'backup',
+    sources: plan.sources,
+    repository: repository.name,
+  });
+  const hooks = new RunHooks(gathered.job, plan, entry, world.emit, signal);
+  let made: Manifest;
   try {
-    return await runSteps(world, plan, gathered, repository, clock, signal);
+    made = await runSteps(world, plan, gathered, repository, { clock, entry, hooks, signal });
   } catch (cause) {
     // What servers and disks say is no fault of ours; what the user asked for is told as that.
-    const error = toldAsFailure(cause);
-    throw signal.aborted && error.code !== 'still-held' ? signal.reason : error;
+    const told = toldAsFailure(cause);
+    const error = signal.aborted && told.code !== 'still-held' ? asStillpointError(signal.reason) : told;
+    await hooks.after('failed');
+    await hooks.failed(error);
+    throw error;
   }
+  await hooks.judge(made);
+  return made;
+}
+
+/** What one run has beside what it works on. */
+interface Run {
+  readonly clock: Clock;
+  readonly entry: Entry;
+  readonly hooks: RunHooks;
+  readonly signal: AbortSignal;
 }
 
 async function runSteps(
@@ -39,15 +62,8 @@ async function runSteps(
   plan: Plan,
   gathered: Gathered,
   repository: Repository,
-  clock: Clock,
-  signal: AbortSignal,
+  { clock, entry, hooks, signal }: Run,
 ): Promise<Manifest> {
-  await using entry = await world.journal.begin({
-    run: plan.id,
-    command: 'backup',
-    sources: plan.sources,
-    repository: repository.name,
-  });
   await using backup = await repository.begin(plan.job, plan.id);
   await checkRoom(world.emit, plan, repository, clock);
   await using storage = await openStorage(world, plan);
@@ -55,14 +71,19 @@ async function runSteps(
   await prepareAll(captures);
   await storage.settle();
   const protect = protection(world, entry, plan, captures);
-  const window = await cutTogether(captures, storage, plan, world.emit, protect, signal).catch((cause: unknown) => {
-    // Whoever clears up has to know of this run.
-    if (asStillpointError(cause).code === 'still-held') entry.keep();
-    throw cause;
-  });
+  await hooks.before();
+  const window = await cutTogether(captures, storage, plan, { emit: world.emit, protect, hooks, signal }).catch(
+    (cause: unknown) => {
+      // Whoever clears up has to know of this run.
+      if (asStillpointError(cause).code === 'still-held') entry.keep();
+      throw cause;
+    },
+  );
+  await hooks.after('cut');
   const sources = await finishAll(captures, storage);
   const kept = plan.keepSnapshot ? storage.keptAs() : [];
-  const manifest = claim(plan, window, sources, { tool: world.tool, started: clock.started, ended: now(), kept });
+  const run = { tool: world.tool, started: clock.started, ended: now(), kept, drained: hooks.drained };
+  const manifest = claim(plan, window, sources, run);
   await backup.commit(manifest);
   if (plan.keepSnapshot) await storage.keep();
   tellSaved(world.emit, manifest, repository, clock);

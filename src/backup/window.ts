@@ -17,6 +17,8 @@ const CUTS = 3;
 const UNHELD_CUTS = 20;
 /** All attempts to hold together make writers wait for less than this part of the limit; the rest is for the hold itself. */
 const ATTEMPTS_SHARE = 0.5;
+/** Hooks in the hold must leave this much of it. */
+const ROOM_FOR_CUT: Millis = 250;
 
 /**
  * The only place that stops writes: hold every source of `plan.hold`, flush, cut, prove that nothing moved, resume.
@@ -27,9 +29,7 @@ export async function cutTogether(
   captures: OpenCaptures,
   storage: Storage,
   plan: Plan,
-  emit: Emit,
-  protect: Protect,
-  signal: AbortSignal,
+  { emit, protect, hooks, signal }: Surroundings,
 ): Promise<Window> {
   const window = new OpenWindow(captures, storage, plan, emit);
   const changes = await window.ready();
@@ -37,6 +37,7 @@ export async function cutTogether(
   try {
     await window.holdAll(signal);
     await window.flushAll();
+    if (hooks) await hooks.held(window.room());
     await window.cutUntilProven(signal);
   } catch (cause) {
     throw await window.lostOr(cause);
@@ -44,6 +45,15 @@ export async function cutTogether(
     await window.resumeAll();
   }
   return window.judged();
+}
+
+/** Whom the window tells, and who else has a part in it. */
+export interface Surroundings {
+  readonly emit: Emit;
+  readonly protect: Protect;
+  /** Run in the hold, within the time given; it throws when they fail. */
+  readonly hooks?: { held(room: Millis): Promise<void> };
+  readonly signal: AbortSignal;
 }
 
 class OpenWindow {
@@ -142,6 +152,12 @@ class OpenWindow {
         this.#emit({ event: 'flushed', source: name, at: this.#seen.at() });
       }),
     );
+  }
+
+  /** What is left of the shortest hold, but for what the cut itself needs. */
+  room(): Millis {
+    const until = this.#seen.holds.map((it) => it.hold.until);
+    return Math.min(performance.now() + this.#plan.holdLimit, ...until) - performance.now() - ROOM_FOR_CUT;
   }
 
   /** Cuts until nothing moved meanwhile, as often as that may be tried; the last cut counts. */

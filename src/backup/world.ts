@@ -4,6 +4,7 @@ import type { Guard, Guarded } from '../hold/guard.ts';
 import type { Journal } from '../hold/journal.ts';
 import type { Emit } from '../model/events.ts';
 import type { Method } from '../model/facts.ts';
+import type { Hooks } from '../model/hooks.ts';
 import type { Ref } from '../model/ref.ts';
 import type { Login } from '../model/secret.ts';
 import type { Millis } from '../model/time.ts';
@@ -51,4 +52,6 @@ export interface JobRequest {
   readonly onOverrun: 'downgrade' | 'fail';
   /** Leave the storage snapshots there when the backup is stored. */
   readonly keepSnapshot?: true;
+  /** Absent: none. The environment is what they get beside what a run says of itself. */
+  readonly hooks?: { readonly hooks: Hooks; readonly environment: Readonly<Record<string, string>> };
 }

@@ -3,7 +3,7 @@ import type { JobRequest, SourceRequest } from '../backup/world.ts';
 import { nearest } from '../config/explain.ts';
 import type { Config } from '../config/load.ts';
 import type { JobConfig } from '../config/schema.ts';
-import { readSecret } from '../config/secrets.ts';
+import { type Environment, readSecret } from '../config/secrets.ts';
 import { StillpointError } from '../model/errors.ts';
 import { nameOfRef, parseRef } from '../model/ref.ts';
 import type { Login } from '../model/secret.ts';
@@ -69,8 +69,27 @@ async function fromJob(context: Context, name: string, options: Options): Promis
   const sources = await sourcesOfJob(context, config, job, options);
   const { coordinate, hold, onOverrun } = job;
   return {
-    request: { job: name, sources, coordinate, holdLimit: hold, onOverrun, ...keeping(options) },
+    request: {
+      job: name,
+      sources,
+      coordinate,
+      holdLimit: hold,
+      onOverrun,
+      ...keeping(options),
+      ...hooksOf(job, context.environment),
+    },
     configured: { config, job },
+  };
+}
+
+/** Hooks get the environment of this process, but for what is ours: passwords are in it, and options of other verbs. */
+function hooksOf(job: JobConfig, environment: Environment): Pick<JobRequest, 'hooks'> {
+  if (!job.hooks) return {};
+  const others = Object.entries(environment).filter(([name]) => !name.startsWith('STILLPOINT_'));
+  const { before = [], held = [], after = [], failed = [] } = job.hooks;
+  const hooks = { before, held, after, failed };
+  return {
+    hooks: { hooks, environment: Object.fromEntries(others.flatMap(([k, v]) => (v === undefined ? [] : [[k, v]]))) },
   };
 }
 

@@ -2,11 +2,9 @@ import { gather } from '../backup/gather.ts';
 import { makePlan } from '../backup/plan.ts';
 import { runBackup } from '../backup/run.ts';
 import { inertSettings } from '../config/inert.ts';
-import { StillpointError } from '../model/errors.ts';
-import type { Emit } from '../model/events.ts';
 import { newId } from '../model/id.ts';
 import { afterwards } from './afterwards.ts';
-import { type Asked, askedFor } from './asked.ts';
+import { askedFor } from './asked.ts';
 import type { Command } from './command.ts';
 import { alike } from './next.ts';
 import { choosePlace } from './place.ts';
@@ -19,7 +17,8 @@ export const backup: Command = async (context, args, options) => {
   const config = await context.config();
   const place = choosePlace(context, config, options.to, asked.configured?.job.repository);
   const world = await context.world();
-  sayInert(asked, world.emit);
+  if (asked.configured)
+    for (const reason of inertSettings(asked.configured.job)) world.emit({ event: 'warning', reason });
   const repository = await context.openRepository(place, { create: true });
   const gathered = await unlessStopped(context.signal, gather(world, asked.request));
   const made = await runBackup(world, makePlan(gathered, newId()), gathered, repository, context.signal);
@@ -36,14 +35,3 @@ export const backup: Command = async (context, args, options) => {
     exit,
   };
 };
-
-/** Settings without effect are told; those whose absence would do harm end the run before anything is touched. */
-function sayInert({ configured }: Asked, emit: Emit): void {
-  if (!configured) return;
-  const { warnings, refusals } = inertSettings(configured.job);
-  for (const reason of warnings) emit({ event: 'warning', reason });
-  if (refusals.length === 0) return;
-  throw new StillpointError('preflight', refusals.map((it) => `${it.text}.`).join('\n'), {
-    next: `Take it out of ${configured.config.path}, or wait for a version that can do it.`,
-  });
-}

@@ -8,6 +8,9 @@ import { parseDuration, parseRate } from './units.ts';
 /** No server is held longer, whatever is asked for: see docs/promises.md. */
 export const LONGEST_HOLD = 30_000;
 
+/** For a hook that says nothing else. */
+const HOOK_TIMEOUT = 30_000;
+
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'use letters, digits, dots, dashes and underscores');
 
 /** Durations and rates are checked by the very reader that reads them, so that no second grammar can drift. */
@@ -42,9 +45,19 @@ const filling = (list: typeof argv) =>
       context.addIssue({ code: 'custom', message: `there is no {${key}}; there are ${known}` });
     }
   });
-const hooks = z.array(
-  z.union([argv, z.strictObject({ run: argv, timeout: duration.optional(), source: name.optional() })]),
-);
+const hookTimeout = duration.prefault('30s').describe('After this it is killed, with everything it started');
+/** A plain argv is one with nothing said about it. */
+const hook = (more: { readonly drains?: z.ZodType<boolean | undefined> }) =>
+  z.array(
+    z.union([
+      argv.transform((run) => ({ run, timeout: HOOK_TIMEOUT, drains: false })),
+      z
+        .strictObject({ run: argv, timeout: hookTimeout, ...more })
+        .transform(({ run, timeout, ...rest }) => ({ run, timeout, drains: 'drains' in rest && rest.drains === true })),
+    ]),
+  );
+const hooks = hook({});
+const drains = z.boolean().optional().describe('Exit 0 acknowledges that the application has stopped');
 
 const login = {
   user: z.string().optional().describe('Who logs in'),
@@ -119,7 +132,7 @@ const job = z.strictObject({
   limits: z.strictObject({ streams: z.int().min(1, 'must be 1 or more').optional(), rate: rate.optional() }).optional(),
   hooks: z
     .strictObject({
-      before: hooks.optional(),
+      before: hook({ drains }).optional(),
       held: hooks.optional(),
       after: hooks.optional(),
       failed: hooks.optional(),

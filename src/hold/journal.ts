@@ -24,6 +24,8 @@ export interface JournalEntry {
   }[];
   /** The repository that may hold its half-made backup. */
   readonly repository?: string;
+  /** Programs of the `after` hooks that this run owes. */
+  readonly owed?: readonly string[];
   /** Absent: none. Each of a server that is among `sources`, by its name there. */
   readonly changes?: readonly SourceChange[];
 }
@@ -50,6 +52,8 @@ export interface Entry extends AsyncDisposable {
   readonly run: RunId;
   /** What this run is going to change on its servers; durable when it resolves. Call before changing it. */
   changing(changes: readonly SourceChange[]): Promise<void>;
+  /** The `after` hooks that are owed from now on; durable when it resolves. Call before the first `before` hook. */
+  owing(programs: readonly string[]): Promise<void>;
   /** Something of this run may be left: dispose leaves the entry for `recover`. */
   keep(): void;
 }

@@ -42,6 +42,11 @@ export async function recover(world: World, options: RecoverOptions): Promise<Re
       for await (const leftover of from()) await clearing.end(leftover);
     });
   }
+  for (const { entry } of judge.dead) {
+    if (!entry.owed?.length) continue;
+    const text = `run ${entry.run} died before its after hooks ran (${entry.owed.join(', ')}); do by hand what they do`;
+    world.emit({ event: 'warning', reason: { code: 'hooks-owed', text } });
+  }
   // A journal entry goes last, and only when nothing of its run is left.
   for (const { entry, remove } of judge.dead) if (!clearing.left.has(entry.run)) await remove();
   const { found, removed, failed } = clearing;

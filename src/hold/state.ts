@@ -27,6 +27,10 @@ export function openJournal(stateDirectory: string): Journal {
           entry = { ...entry, changes };
           await writeDurably(folder, path, entry);
         },
+        async owing(owed) {
+          entry = { ...entry, owed };
+          await writeDurably(folder, path, entry);
+        },
         keep() {
           kept = true;
         },

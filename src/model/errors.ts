@@ -74,6 +74,11 @@ export const ERRORS = {
     meaning: 'No backup was made. The hold ended by itself and writes flow.',
     next: 'Run it again; if the machine is slow, set a longer hold in stillpoint.yaml (30s at most).',
   },
+  'hook-failed': {
+    exit: 7,
+    meaning: 'No backup was made. Nothing is held and writes flow; earlier backups are untouched.',
+    next: 'Run what the hook runs by hand, then the backup again.',
+  },
   'source-changed': {
     exit: 7,
     meaning: 'No backup was made. Writes flow; earlier backups are untouched.',

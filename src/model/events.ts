@@ -1,9 +1,10 @@
 import type { Method } from './facts.ts';
+import type { HookMoment } from './hooks.ts';
 import type { BackupId, RunId } from './id.ts';
 import type { Level, Reason } from './level.ts';
 import type { Difference, Verification } from './manifest.ts';
 import type { Position } from './position.ts';
-import type { Millis } from './time.ts';
+import type { Instant, Millis } from './time.ts';
 
 /** What a run tells while it happens. Each is one line of `-o ndjson`, written before the next step begins. */
 export type RunEvent =
@@ -56,6 +57,15 @@ export type RunEvent =
       readonly event: 'resumed';
       readonly held: Readonly<Record<string, { readonly from: Millis; readonly to: Millis }>>;
       readonly longest: Millis;
+    }
+  | {
+      readonly event: 'hook';
+      readonly hook: HookMoment;
+      readonly program: string;
+      /** It did its work. */
+      readonly ok: boolean;
+      readonly at: Instant;
+      readonly millis: Millis;
     }
   | { readonly event: 'downgraded'; readonly source: string; readonly reason: Reason }
   | {

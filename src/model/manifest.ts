@@ -66,6 +66,12 @@ export interface WindowRecord {
   readonly flushed: Readonly<Record<string, Interval>>;
 }
 
+/** Hooks of the user's acknowledged, before the window, that the application had stopped. */
+export interface Drained {
+  /** Their programs. */
+  readonly by: readonly string[];
+}
+
 export interface Manifest {
   readonly format: 1;
   readonly id: BackupId;
@@ -76,6 +82,8 @@ export interface Manifest {
   readonly ended: Instant;
   readonly plan: Plan;
   readonly window?: WindowRecord;
+  /** Absent: no hook said so. */
+  readonly drained?: Drained;
   readonly coordination: { readonly claimed: boolean; readonly skew: Millis; readonly reasons: readonly Reason[] };
   /** Storage snapshots that were kept, for an instant rollback, by their own names. */
   readonly snapshots?: readonly string[];

@@ -99,6 +99,10 @@ export function progressPrinter(screen: Screen, look: Look, clock: () => number)
         screen.line(`${label('resumed')}writes flow; held ${millis(event.longest)}, nothing was cut`);
       screen.done('holding');
     },
+    hook(event) {
+      const ended = event.ok ? 'done' : look.paint.red('FAILED');
+      screen.line(measured(`${label('hook')}${event.hook}: ${event.program} ${ended}`, event.millis));
+    },
     downgraded(event) {
       const text = `lower claim for ${event.source}: ${event.reason.text}`;
       for (const line of wrap(`${label('note')}${text}`, look.width, label(''))) screen.line(look.paint.yellow(line));

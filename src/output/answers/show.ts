@@ -6,6 +6,8 @@ import type { ByHand, Shown } from '../results.ts';
 import { drawWindow, type Span } from '../window.ts';
 
 const LEFT = 11;
+/** Codes of the reasons for which a source goes unheld. */
+const UNHELD: ReadonlySet<string> = new Set(['one-unheld', 'unholdable', 'not-held']);
 
 export function showText({ manifest, verifications, repository }: Shown, look: Look): readonly string[] {
   const took = millis(Date.parse(manifest.ended) - Date.parse(manifest.started));
@@ -15,6 +17,7 @@ export function showText({ manifest, verifications, repository }: Shown, look: L
     ...manifest.sources.flatMap((it) => ['', ...sourceText(it, look)]),
     ...field('kept', manifest.snapshots ?? [], look),
     ...windowText(manifest),
+    ...drainedText(manifest),
     '',
     ...verificationText(verifications, look),
   ];
@@ -52,14 +55,25 @@ function field(label: string, values: readonly string[], look: Look): readonly s
     .map((it, at) => `  ${(at === 0 ? label : '').padEnd(LEFT)}${it}`);
 }
 
-function windowText({ window, sources, coordination }: Manifest): readonly string[] {
+function windowText(manifest: Manifest): readonly string[] {
+  const { window, sources, coordination } = manifest;
   if (!window) return [];
   const names = sources.map((it) => it.name);
-  const lines = drawWindow({ ...spans(window), unheld: {} }, names, LEFT);
+  const lines = drawWindow({ ...spans(window), unheld: unheldOf(manifest) }, names, LEFT);
   if (names.length < 2) return ['', ...lines];
   const reasons = coordination.reasons.map((it) => it.text);
   const instant = coordination.claimed ? 'yes' : `no, up to ${millis(coordination.skew)} apart`;
   return ['', ...lines, `  one instant: ${[instant, ...reasons].join('; ')}`];
+}
+
+/** Why a source was not held: as its plan says, or because it could not be. */
+function unheldOf({ sources }: Manifest): Readonly<Record<string, string>> {
+  const why = sources.map(({ name, reasons }) => [name, reasons.find((it) => UNHELD.has(it.code))?.text] as const);
+  return Object.fromEntries(why.flatMap(([name, text]) => (text === undefined ? [] : [[name, text]])));
+}
+
+function drainedText({ drained }: Manifest): readonly string[] {
+  return drained ? [`  drained: acknowledged before the window by ${drained.by.join(', ')}`] : [];
 }
 
 /** Monotonic times, moved so that the window begins at 0. */

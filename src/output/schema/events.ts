@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { RunEvent } from '../../model/events.ts';
 import type { Agrees, Sure } from './agree.ts';
 import { difference, verificationSchema } from './manifest.ts';
-import { id, level, method, millis, position, reason, size, text } from './nouns.ts';
+import { id, instant, level, method, millis, position, reason, size, text } from './nouns.ts';
 
 const event = <E extends string, S extends z.core.$ZodShape>(name: E, shape: S) =>
   z.strictObject({ event: z.literal(name), ...shape });
@@ -30,6 +30,13 @@ export const eventSchema = z
     event('flushed', { source, at: millis }),
     event('cut', { source, from: millis, to: millis, position }),
     event('resumed', { held: z.record(text, z.strictObject({ from: millis, to: millis })), longest: millis }),
+    event('hook', {
+      hook: z.enum(['before', 'held', 'after', 'failed']),
+      program: text,
+      ok: z.boolean(),
+      at: instant,
+      millis,
+    }),
     event('downgraded', { source, reason }),
     event('saved', {
       id,

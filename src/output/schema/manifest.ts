@@ -40,6 +40,10 @@ export const manifestSchema = z
         flushed: z.record(text, interval),
       })
       .exactOptional(),
+    drained: z
+      .strictObject({ by: z.array(text) })
+      .exactOptional()
+      .describe('Hooks that acknowledged, before the window, that the application had stopped'),
     coordination: z.strictObject({ claimed: z.boolean(), skew: millis, reasons: z.array(reason) }),
     snapshots: z.array(text).describe('Storage snapshots that were kept').exactOptional(),
     sources: z.array(

@@ -47,7 +47,11 @@ export function ours(folder: string, parts: Parts[]): Way {
     await prepareAll(captures);
     await storage.settle();
     const from = now();
-    const window = await cutTogether(captures, storage, plan, () => undefined, unguarded, never);
+    const window = await cutTogether(captures, storage, plan, {
+      emit: () => undefined,
+      protect: unguarded,
+      signal: never,
+    });
     parts.push(partsOf(window));
     return { from, to: now() };
   };

@@ -30,7 +30,7 @@ const window: Window = {
   reasons: {},
 };
 const claimed = (of: Window, by: Plan = plan) =>
-  claim(by, of, { pg: captured, maria: captured }, { tool: 'test', started: '', ended: '', kept: [] });
+  claim(by, of, { pg: captured, maria: captured }, { tool: 'test', started: '', ended: '', kept: [], drained: [] });
 
 describe('the claim of a backup', () => {
   test('CUT-1 all but one held, nothing in doubt: one instant, and the unheld source says so', () => {

@@ -214,18 +214,22 @@ jobs:
     }
   });
 
-  test('what has no effect yet is told, and refused where silence would do harm', () => {
+  test('CUT-9 a hook is an argv, plain or with a time-out; only one that runs before may drain', () => {
+    const hooks = parseConfig(EXAMPLE, 'x').jobs.shop?.hooks;
+    expect(hooks?.before).toEqual([{ run: ['systemctl', 'stop', 'shop'], timeout: 30_000, drains: false }]);
+    const drain = parseConfig(job('    hooks: { before: [{ run: [drain], drains: true, timeout: 5m }] }\n'), 'x');
+    expect(drain.jobs.shop?.hooks?.before).toEqual([{ run: ['drain'], timeout: 300_000, drains: true }]);
+    expect(mistakes(job('    hooks: { before: ["systemctl stop shop"] }\n'))).toContain('line 4');
+    expect(mistakes(job('    hooks: { after: [{ run: [start], drains: true }] }\n'))).toContain('drains');
+  });
+
+  test('what has no effect yet is told', () => {
     const data = parseConfig(EXAMPLE, 'x');
     const { shop } = data.jobs;
     if (!shop) throw new Error('the example has changed');
-    const { warnings, refusals } = inertSettings(shop);
-    expect(warnings.map((it) => it.code)).toEqual(['limits-inert', 'verify-inert']);
-    expect(refusals.map((it) => it.code)).toEqual(['hooks-inert']);
+    expect(inertSettings(shop).map((it) => it.code)).toEqual(['limits-inert', 'verify-inert']);
     const plain = parseConfig(job(''), 'x');
     if (!plain.jobs.shop) throw new Error('the job has gone');
-    expect(inertSettings(plain.jobs.shop)).toEqual({
-      warnings: [],
-      refusals: [],
-    });
+    expect(inertSettings(plain.jobs.shop)).toEqual([]);
   });
 });
