@@ -111,7 +111,7 @@ function choose({ request, offers, facts }: GatheredSource): Offer {
 }
 
 /** Reasons that go away by waiting or by ending a session. */
-const PASSING = new Set(['open-writer', 'prepared-transaction']);
+const PASSING = new Set(['open-writer', 'prepared-transaction', 'autovacuum']);
 
 function needsOf({ facts, login }: GatheredSource, offer: Offer): readonly Need[] {
   return [

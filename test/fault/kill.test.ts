@@ -113,7 +113,7 @@ describe('a run that is killed', () => {
     }
   });
 
-  test('START-5 SIGSTOP inside the hold: the server ends the hold at its limit, and the run that wakes up fails', {
+  test('START-5 CUT-5 SIGSTOP inside the hold: the server ends the hold at its limit, and the run that wakes up fails', {
     timeout: 60_000,
   }, async () => {
     const limit = 2_000;

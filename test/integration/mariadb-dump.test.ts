@@ -163,7 +163,7 @@ describe.skipIf(!available.ok)('MariaDB dump', () => {
     await server.query('ALTER TABLE shop.prices DROP COLUMN late');
   });
 
-  test('CUT-2 a 60 s SELECT before the window neither delays the hold nor makes writers wait', async () => {
+  test('CUT-2 CUT-8 a 60 s SELECT before the window neither delays the hold nor makes writers wait', async () => {
     const reader = await server.connect();
     const long = reader.query('SELECT SLEEP(60) FROM prices LIMIT 1').catch(() => undefined);
     await sleep(1_500);
@@ -174,7 +174,7 @@ describe.skipIf(!available.ok)('MariaDB dump', () => {
     await long;
   });
 
-  test('CUT-2 LOCK TABLES in the way: refused within its budget, the reason told, and writers go on', async () => {
+  test('CUT-2 CUT-8 LOCK TABLES in the way: refused within its budget, the reason told, and writers go on', async () => {
     const blocker = await server.connect();
     await blocker.query('LOCK TABLES notes WRITE');
     await expect(bench.backup(server)).rejects.toMatchObject({
@@ -185,7 +185,7 @@ describe.skipIf(!available.ok)('MariaDB dump', () => {
     blocker.destroy();
   });
 
-  test('CUT-2 a DDL that has been running for a second is refused before anything is held, by session and query', async () => {
+  test('CUT-2 CUT-8 a DDL that has been running for a second is refused before anything is held, by session and query', async () => {
     const blocker = await server.connect();
     const holder = await server.connect();
     await holder.query('START TRANSACTION; SELECT COUNT(*) FROM notes');
@@ -242,7 +242,7 @@ describe.skipIf(!available.ok)('MariaDB: a runner that dies in the hold', () => 
     expect(next.code, next.stderr).toBe(0);
   });
 
-  test('CUT-2 SIGSTOP in the hold: recover finds the session by its run while the server ends the hold at its limit', async () => {
+  test('CUT-2 CUT-5 SIGSTOP in the hold: recover finds the session by its run while the server ends the hold at its limit', async () => {
     let stopped = 0;
     const running = run('backup', (pid) => {
       stopped = pid;

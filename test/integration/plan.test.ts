@@ -76,7 +76,7 @@ describe('plan', () => {
     await expect(readFile(folder.in('nowhere/stillpoint.json'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  test('START-8 the recipe covers versions 12 to 18 and is checked against its schema', async () => {
+  test('START-8 CUT-5 the recipe covers versions 12 to 18 and is checked against its schema', async () => {
     const { data } = await loadRecipe('postgresql');
     const { statementsFor } = await import('../../src/engines/recipe.ts');
     const names = Object.keys(data.methods.copy?.statements ?? {});

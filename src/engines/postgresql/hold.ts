@@ -3,6 +3,7 @@ import type { RunId } from '../../model/id.ts';
 import type { Millis } from '../../model/time.ts';
 import type { Hold, Witness } from '../capture.ts';
 import { lease } from '../lease.ts';
+import { outwaitAutovacuum } from './autovacuum.ts';
 import { fill, Raw, type Session } from './session.ts';
 import { type LockTarget, tablesToLock } from './tables.ts';
 import { watchWait } from './waiting.ts';
@@ -55,6 +56,7 @@ export class TableHold {
         );
       }
       await holder.query(fill(statements.guardHold, { limit, acquire }));
+      await outwaitAutovacuum(holder, statements);
       return (await tablesToLock(holder)).toSorted((a, b) => rank(a) - rank(b));
     };
     this.#locks = await Promise.all(holders.map(ready));

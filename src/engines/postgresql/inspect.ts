@@ -53,6 +53,11 @@ SELECT pid, usename, application_name, round(extract(epoch FROM now() - xact_sta
 FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'
   AND now() - xact_start > interval '5 seconds' ORDER BY xact_start LIMIT 3`;
 
+/** A vacuum that the server needs to go on at all gives way to nobody. */
+const WRAPAROUND = `
+SELECT pid, datname, left(query, 100) AS query FROM pg_stat_activity
+WHERE backend_type = 'autovacuum worker' AND query LIKE '%(to prevent wraparound)' AND query !~ ' pg_(catalog|toast)[.]' LIMIT 3`;
+
 /** What the copy calls, by version; the login needs EXECUTE on each. */
 const backupFunctions = (major: number): readonly string[] => [
   ...(major < 15
@@ -214,6 +219,13 @@ async function read(at: Instance, login: Login, session: Session): Promise<Facts
       'open-writer',
       `session ${row.pid} (${row.usename}, ${row.application_name || 'no name'}) has an open transaction that wrote, for ${row.seconds} s: ${row.query}`,
     );
+  }
+  for (const row of await session.query(WRAPAROUND)) {
+    if (wanted.includes(row.datname ?? ''))
+      blockHold(
+        'autovacuum',
+        `session ${row.pid} is an autovacuum that does not give way, in database ${row.datname}: ${row.query}`,
+      );
   }
   const tables = counts.reduce((sum, it) => sum + it.tables, 0);
   const capacity =

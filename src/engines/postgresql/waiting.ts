@@ -25,9 +25,11 @@ export function watchWait(waiting: readonly Session[], control: Session): { stop
 
   const look = async (): Promise<void> => {
     const rows = await control.query(`
-      SELECT l.relation, a.datname, b.pid, b.usename, b.application_name, b.state, left(b.query, 80) AS query,
+      SELECT l.relation, a.datname, b.pid, b.usename, b.backend_type, b.application_name, b.state, left(b.query, 80) AS query,
              round(extract(epoch FROM clock_timestamp() - b.xact_start)::numeric, 1) AS seconds,
-             pg_blocking_pids(b.pid) && ARRAY[${pids}] AS crossed
+             pg_blocking_pids(b.pid) && ARRAY[${pids}] AS crossed,
+             (SELECT string_agg(format('session %s (%s: %s)', o.pid, o.state, left(o.query, 60)), ', ') FROM pg_stat_activity o
+              WHERE o.pid = ANY (pg_blocking_pids(b.pid)) AND o.pid <> ALL (ARRAY[${pids}])) AS behind
       FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid, unnest(pg_blocking_pids(l.pid)) w(pid) LEFT JOIN pg_stat_activity b ON b.pid = w.pid
       WHERE l.pid IN (${pids}) AND NOT l.granted ORDER BY b.xact_start NULLS LAST`);
     for (const row of rows) if (row.relation) tables.add(row.relation);
@@ -36,7 +38,7 @@ export function watchWait(waiting: readonly Session[], control: Session): { stop
       culprit =
         row.pid === null
           ? `a prepared transaction holds locks in database ${row.datname}`
-          : `session ${row.pid} (${row.usename}, ${row.application_name || 'no name'}, ${row.state}) holds locks in database ${row.datname} for ${row.seconds} s: ${row.query}`;
+          : `session ${row.pid} (${row.usename ?? row.backend_type}, ${row.application_name || 'no name'}, ${row.state}) holds locks in database ${row.datname} for ${row.seconds} s: ${row.query}${row.behind === null ? '' : `; it waits itself for ${row.behind}`}`;
     }
     if (rows.some((it) => it.crossed === 't'))
       await control.query(`SELECT pg_cancel_backend(pid) FROM unnest(ARRAY[${pids}]) pid`);
