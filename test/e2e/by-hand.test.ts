@@ -5,14 +5,33 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { startEmbedded } from '../embedded/postgres.ts';
+import { btrfs, canMount } from '../environment/disks.ts';
 import { makeFolder, stillpoint } from '../support/cli.ts';
 
 const root = process.getuid?.() === 0;
 
-test('STORE-8 START-10 a copy comes back with exactly the commands that show --commands prints', {
-  timeout: 180_000,
-}, async () => {
-  await using server = await startEmbedded({ databases: ['shop'], tablespaces: ['elsewhere'] });
+const noDisk = await canMount('btrfs');
+
+test(
+  'STORE-8 START-10 a copy comes back with exactly the commands that show --commands prints',
+  {
+    timeout: 180_000,
+  },
+  () => comesBack('copy'),
+);
+
+test.skipIf(noDisk)(
+  `STORE-8 DOCK-7 a snapshot comes back with exactly the commands that show --commands prints${noDisk ? ` (skipped: ${noDisk})` : ''}`,
+  { timeout: 180_000 },
+  async () => {
+    await using disk = await btrfs({ sizeMiB: 1024 });
+    await comesBack('snapshot', disk.path);
+  },
+);
+
+async function comesBack(method: string, parent?: string): Promise<void> {
+  const where = parent === undefined ? {} : { parent };
+  await using server = await startEmbedded({ ...where, databases: ['shop'], tablespaces: ['elsewhere'] });
   await server.query(
     'CREATE TABLE orders AS SELECT g AS id, md5(g::text) AS text FROM generate_series(1, 5000) g; CREATE TABLE placed TABLESPACE elsewhere AS SELECT 42 AS answer',
     [],
@@ -25,7 +44,8 @@ test('STORE-8 START-10 a copy comes back with exactly the commands that show --c
     STILLPOINT_PASSWORD_FILE: server.passwordFile,
     STILLPOINT_STATE: folder.in('state'),
   };
-  expect((await stillpoint(['backup', server.url, '--to', folder.in('repository')], { env })).code).toBe(0);
+  const made = await stillpoint(['backup', server.url, '--to', folder.in('repository'), '--method', method], { env });
+  expect(made.code, made.stderr).toBe(0);
   const shown = await stillpoint(['show', 'latest', '--from', folder.in('repository'), '--commands'], { env });
   expect(shown.code, shown.stderr).toBe(0);
 
@@ -96,4 +116,4 @@ test('STORE-8 START-10 a copy comes back with exactly the commands that show --c
     child.kill('SIGQUIT');
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   }
-});
+}
