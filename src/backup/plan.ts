@@ -2,9 +2,10 @@ import { statementsFor } from '../engines/recipe.ts';
 import { StillpointError } from '../model/errors.ts';
 import type { Offer } from '../model/facts.ts';
 import type { BackupId } from '../model/id.ts';
-import type { Cut, Need, Plan, SourcePlan, Step } from '../model/plan.ts';
+import type { Need, Plan, SourcePlan, Step } from '../model/plan.ts';
 import { formatRef } from '../model/ref.ts';
 import type { Millis } from '../model/time.ts';
+import { cutsOf } from './cuts.ts';
 import type { Gathered, GatheredSource } from './gather.ts';
 import { type Planned, planHolds } from './holds.ts';
 import { STEPS } from './steps.ts';
@@ -26,28 +27,13 @@ export function makePlan({ job, sources }: Gathered, id: BackupId): Plan {
     holdLimit: job.holdLimit,
     onOverrun: job.onOverrun,
     hold: held,
-    cuts: cutsOf(planned, sources),
+    cuts: cutsOf(
+      planned,
+      sources.map((it) => it.storage),
+    ),
     ...(job.keepSnapshot ? { keepSnapshot: snapshotsOf(planned) } : {}),
     steps: stepsOf(planned, held, job.holdLimit),
   };
-}
-
-/** Sources whose files are cut as one share a cut of storage; the others are cut by their own sessions. */
-function cutsOf(planned: readonly SourcePlan[], sources: readonly GatheredSource[]): readonly Cut[] {
-  const cuts = new Map<string, Cut>();
-  planned.forEach(({ name, method }, at) => {
-    const { volumes = [], offer } = sources[at]?.storage ?? {};
-    if (method !== 'snapshot' || offer?.snapshotter === undefined) {
-      cuts.set(`source ${name}`, { source: name });
-      return;
-    }
-    const { snapshotter, unit } = offer;
-    const key = JSON.stringify([snapshotter, unit]);
-    const before = cuts.get(key);
-    const others = before && 'volumes' in before ? before.volumes : {};
-    cuts.set(key, { snapshotter, volumes: { ...others, [name]: volumes } });
-  });
-  return [...cuts.values()];
 }
 
 /** To keep what will not be there is a mistake that must not be found out when the rollback is needed. */

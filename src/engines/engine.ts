@@ -86,6 +86,8 @@ export interface Compared {
   readonly tables: number;
   readonly rows: number;
   readonly objects: number;
+  /** Objects that somebody changed around the cut, so that nobody knows what they must be: not compared. */
+  readonly unsettled?: number;
 }
 
 /** Reports a step of a capture: a word that programs test, and a sentence. */

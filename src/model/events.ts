@@ -89,6 +89,7 @@ export type RunEvent =
       readonly tables: number;
       readonly rows: number;
       readonly objects: number;
+      readonly unsettled?: number;
       readonly differences: readonly Difference[];
       readonly millis: Millis;
     }

@@ -51,6 +51,10 @@ export function when(instant: string): string {
 /** `18,204`. By hand: the first use of Intl takes longer than half of `--version`. */
 export const count = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 
+/** What a verification leaves out. */
+export const unsettled = (count: number): string =>
+  `${plural(count, 'object')} changed around the cut and could not be compared`;
+
 export const plural = (value: number, one: string, many = `${one}s`): string =>
   `${count(value)} ${value === 1 ? one : many}`;
 

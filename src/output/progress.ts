@@ -1,5 +1,5 @@
 import type { Emit, RunEvent } from '../model/events.ts';
-import { bar, bytes, clip, millis, plural, rate, titled, wrap } from './format.ts';
+import { bar, bytes, clip, millis, plural, rate, titled, unsettled, wrap } from './format.ts';
 import type { Look } from './look.ts';
 import type { Screen } from './screen.ts';
 import { drawWindow, type Span } from './window.ts';
@@ -130,6 +130,7 @@ export function progressPrinter(screen: Screen, look: Look, clock: () => number)
       const [word, colour] = differences.length === 0 ? ['identical', look.paint.green] : ['DIFFERS', look.paint.red];
       const line = measured(`${label('compared')}${of(event.source)}${what}: ${word}`, event.millis);
       screen.line(line.replace(word, colour));
+      if (event.unsettled) screen.line(`${label('')}${of(event.source)}${unsettled(event.unsettled)}`);
     },
     found(event) {
       const state = event.holds ? look.paint.red(' HOLDS WRITES') : '';

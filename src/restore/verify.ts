@@ -1,4 +1,5 @@
 import type { World } from '../backup/world.ts';
+import type { Compared } from '../engines/engine.ts';
 import { newId } from '../model/id.ts';
 import type { Difference, Manifest, SourceRecord, Verification } from '../model/manifest.ts';
 import { now } from '../model/time.ts';
@@ -24,6 +25,7 @@ export async function verifyBackup(
     results.push(await verifySource(world, manifest, source, open, _entry.run, signal));
   }
   const differences = results.flatMap((it) => it.differences);
+  const unsettled = results.reduce((sum, it) => sum + (it.unsettled ?? 0), 0);
   const verification: Verification = {
     at: now(),
     tool: world.tool,
@@ -34,6 +36,7 @@ export async function verifyBackup(
       tables: results.reduce((sum, it) => sum + it.tables, 0),
       rows: results.reduce((sum, it) => sum + it.rows, 0),
       objects: results.reduce((sum, it) => sum + it.objects, 0),
+      ...(unsettled === 0 ? {} : { unsettled }),
     },
     differences,
     millis: performance.now() - start,
@@ -43,11 +46,8 @@ export async function verifyBackup(
   return verification;
 }
 
-interface Result {
+interface Result extends Compared {
   readonly runs: string;
-  readonly tables: number;
-  readonly rows: number;
-  readonly objects: number;
   readonly differences: readonly Difference[];
 }
 

@@ -30,6 +30,12 @@ export async function* printsAround(
   for (const print of later.values()) yield leave(print);
 }
 
+/** What a record says of it. */
+export const notCompared = (unsettled: readonly string[]): readonly Reason[] =>
+  unsettled.length === 0
+    ? []
+    : [{ code: 'not-compared', text: `changed around the cut, so verify does not compare: ${unsettled.join(', ')}` }];
+
 /** Constraints and memberships share names: each of them counts by all that is known of it. */
 const identity = (print: Print): string =>
   JSON.stringify('definition' in print ? print : [print.kind, print.database, print.name]);

@@ -15,8 +15,9 @@ import type { Files } from '../../runtimes/files.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
 import type { CaptureRun, Tell } from '../engine.ts';
+import { notCompared, printsAround } from './around.ts';
 import { readControl } from './control.ts';
-import { fingerprint } from './fingerprint.ts';
+import { asLines } from './fingerprint.ts';
 import { acquireBudget, TableHold } from './hold.ts';
 import { skipInCopy } from './left-out.ts';
 import { applicationName, slotName } from './names.ts';
@@ -195,7 +196,9 @@ class Copy implements Capture {
     await this.#parts.backup[Symbol.asyncDispose]();
     const name = `${plan.name}.fingerprint.ndjson`;
     const excluded: Captured['excluded'][number][] = [];
-    await this.#store(put, name, fingerprint(this.#readers, this.#sequences, excluded), signal);
+    const unsettled: string[] = [];
+    const prints = printsAround(this.#readers, [], this.#sequences, excluded, unsettled);
+    await this.#store(put, name, asLines(prints), signal);
     tell('fingerprint', 'every table, sequence, role and definition fingerprinted at the point');
     const definition = await at.definition(plan.facts.paths.data);
     await stack.disposeAsync();
@@ -206,7 +209,7 @@ class Copy implements Capture {
         programs === undefined || definition.programs !== undefined ? definition : { ...definition, programs },
       settings: { ...settings, superuser },
       excluded,
-      reasons: [],
+      reasons: notCompared(unsettled),
       fingerprint: name,
       artifacts: this.#artifacts,
     };

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Reason } from '../../model/level.ts';
-import { CLUSTER_OBJECTS, DATABASE_OBJECTS, PASSWORDS } from './objects.ts';
+import { clusterPrints, databasePrints, FIXED } from './definitions.ts';
 import type { CutSequences } from './sequences.ts';
 import { quoteName, type Row, type Session } from './session.ts';
 
@@ -45,10 +45,6 @@ export interface Scope {
   readonly database?: string;
 }
 
-/** Everything that changes how a value is printed is fixed, so that equal data gives equal text on both sides. */
-const FIXED = `SET search_path = pg_catalog; SET row_security = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD';
-SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET lc_numeric = 'C'; SET statement_timeout = 0`;
-
 /** Rows that are stored here: tables, partitions and filled materialized views. Foreign tables hold none. */
 const TABLES = `
 SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relpersistence AS persistence, c.oid, c.relfilenode AS file,
@@ -60,10 +56,6 @@ WHERE (c.relkind = 'r' OR (c.relkind = 'm' AND c.relispopulated)) AND c.relpersi
 
 const FOREIGN = `
 SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'f' ORDER BY 1, 2`;
-
-const INVALID = `
-SELECT n.nspname || '.' || c.relname AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE NOT i.indisvalid AND c.relkind = 'i' AND c.relpersistence <> 't'`;
 
 /** By their content in parts, not by their pages: a restore fills holes and joins pages that were written piece by piece. */
 const LARGE_OBJECTS = `
@@ -108,9 +100,12 @@ export async function* prints(
 ): AsyncGenerator<Print> {
   yield* early;
   const [first] = sessions;
-  if (early.length === 0 && first) yield* await clusterPrints(first, scope);
+  if (early.length === 0) {
+    if (first) yield* await clusterPrints(first, scope);
+    // Of all databases before any table: what is dropped meanwhile cannot be described any more.
+    for (const session of sessions) yield* await databasePrints(session, scope, excluded);
+  }
   for (const session of sessions) {
-    if (early.length === 0) yield* await databasePrints(session, scope, excluded);
     await session.query(FIXED);
     yield* tables(session, excluded, scope);
     for (const [name, { low, high }] of sequences.get(session.database) ?? [])
@@ -124,46 +119,6 @@ export async function* prints(
       sum: large?.sum ?? '',
     };
   }
-}
-
-/** Roles, databases, tablespaces and what hangs on them. */
-export async function clusterPrints(session: Session, { kind: scope, database }: Scope): Promise<readonly Print[]> {
-  const ofAnother = ({ kind, name }: Print): boolean =>
-    (kind === 'database' && name !== database) ||
-    (kind === 'shared comment' && name.startsWith('database ') && name !== `database ${database}`) ||
-    (kind === 'setting' && !name.startsWith(`${database}/`) && !name.startsWith('all/'));
-  const [may] = await session.query("SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT') AS passwords");
-  const queries = [...CLUSTER_OBJECTS, ...(may?.passwords === 't' ? [PASSWORDS] : [])];
-  return (await definitions(session, queries, '')).filter(
-    (it) => !(scope === 'dump' && it.kind === 'prepared transaction') && !(database !== undefined && ofAnother(it)),
-  );
-}
-
-/** The definitions of one database. */
-export async function databasePrints(
-  session: Session,
-  { kind: scope }: Scope,
-  excluded: Reason[],
-): Promise<readonly Print[]> {
-  const found = await definitions(session, DATABASE_OBJECTS, session.database);
-  if (scope === 'files') return found;
-  const invalid = new Set<string>();
-  for (const { name } of await session.query(INVALID)) {
-    invalid.add(name ?? '');
-    const text = `${session.database}.${name} is an index that is not valid: a dump leaves it out`;
-    excluded.push({ code: 'invalid-index', text });
-  }
-  return found.filter(({ kind, name }) => !((kind === 'index' || kind === 'relation') && invalid.has(name)));
-}
-
-async function definitions(session: Session, queries: readonly string[], database: string): Promise<readonly Print[]> {
-  await session.query(FIXED);
-  const found: Print[] = [];
-  for (const sql of queries) {
-    for (const row of await session.query(sql))
-      found.push({ kind: row.kind ?? '', database, name: row.name ?? '', definition: row.definition ?? '' });
-  }
-  return found;
 }
 
 async function* tables(session: Session, excluded: Reason[], { kind: scope }: Scope): AsyncGenerator<Print> {

@@ -1,6 +1,6 @@
 import type { Manifest, SourceRecord, Verification, WindowRecord } from '../../model/manifest.ts';
 import type { Interval } from '../../model/time.ts';
-import { bytes, millis, plural, titled, when, wrap } from '../format.ts';
+import { bytes, millis, plural, titled, unsettled, when, wrap } from '../format.ts';
 import type { Look } from '../look.ts';
 import type { ByHand, Shown } from '../results.ts';
 import { drawWindow, type Span } from '../window.ts';
@@ -89,10 +89,10 @@ function spans(window: WindowRecord): { held: Record<string, Span>; cut: Record<
 function verificationText(verifications: readonly Verification[], look: Look): readonly string[] {
   if (verifications.length === 0) return ['Never verified: what it holds is claimed, not shown.'];
   return verifications.flatMap((it) => {
-    const { tables, rows, objects } = it.compared;
+    const { tables, rows, objects, unsettled: left } = it.compared;
     const what = `${plural(tables, 'table')}, ${plural(rows, 'row')}, ${plural(objects, 'other object')}`;
     const found = it.good
-      ? `${look.paint.green('Verified')} ${when(it.at)}: restored with ${it.image}; ${what} identical.`
+      ? `${look.paint.green('Verified')} ${when(it.at)}: restored with ${it.image}; ${what} identical${left ? `; ${unsettled(left)}` : ''}.`
       : `${look.paint.red('DIFFERS')} ${when(it.at)}: ${plural(it.differences.length, 'difference')} in ${what}.`;
     return [...wrap(found, look.width, '  '), ...differencesText(it, look)];
   });

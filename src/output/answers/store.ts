@@ -1,4 +1,4 @@
-import { bytes, millis, plural, wrap } from '../format.ts';
+import { bytes, millis, plural, unsettled, wrap } from '../format.ts';
 import type { Look } from '../look.ts';
 import type { Checked, Recovered, Restored, Verified } from '../results.ts';
 import { differencesText } from './show.ts';
@@ -20,10 +20,11 @@ export function checkText({ backups, damaged, repository, millis: took }: Checke
 }
 
 export function verifyText({ id, verification }: Verified, look: Look): readonly string[] {
-  const { good, level, millis: took, differences } = verification;
+  const { good, level, millis: took, differences, compared } = verification;
   if (good) {
     const text = `${look.paint.green('Verified')} ${id} in ${millis(took)}: the restored copy is identical to what was captured.`;
-    return ['', ...wrap(`${text} Level ${level}.`, look.width)];
+    const rest = compared.unsettled ? ` Only ${unsettled(compared.unsettled)}: stillpoint show ${id}` : '';
+    return ['', ...wrap(`${text} Level ${level}.${rest}`, look.width)];
   }
   const many = plural(differences.length, 'difference');
   const text = `${id} ${look.paint.red('DIFFERS')} from what was captured: ${many}. Do not rely on it.`;

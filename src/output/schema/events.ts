@@ -57,6 +57,7 @@ export const eventSchema = z
       tables: z.number(),
       rows: z.number(),
       objects: z.number(),
+      unsettled: z.number().exactOptional(),
       differences: z.array(difference),
       millis,
     }),

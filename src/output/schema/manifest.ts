@@ -82,7 +82,12 @@ export const verificationSchema = z.strictObject({
   image: text,
   good: z.boolean(),
   level,
-  compared: z.strictObject({ tables: z.number(), rows: z.number(), objects: z.number() }),
+  compared: z.strictObject({
+    tables: z.number(),
+    rows: z.number(),
+    objects: z.number(),
+    unsettled: z.number().describe('Changed around the cut, and so not compared').exactOptional(),
+  }),
   differences: z.array(difference),
   millis,
 }) satisfies z.ZodType<Verification>;
