@@ -1,6 +1,7 @@
 import { statementsFor } from '../engines/recipe.ts';
 import { StillpointError } from '../model/errors.ts';
 import type { Offer } from '../model/facts.ts';
+import type { HookMoment } from '../model/hooks.ts';
 import type { BackupId } from '../model/id.ts';
 import type { Need, Plan, SourcePlan, Step } from '../model/plan.ts';
 import { formatRef } from '../model/ref.ts';
@@ -9,6 +10,7 @@ import { cutsOf } from './cuts.ts';
 import type { Gathered, GatheredSource } from './gather.ts';
 import { type Planned, planHolds } from './holds.ts';
 import { STEPS } from './steps.ts';
+import type { JobRequest } from './world.ts';
 
 /** Pure: facts, recipe and configuration in, data out. Throws `method-impossible` | `privilege` | `preflight` with every reason. */
 export function makePlan({ job, sources }: Gathered, id: BackupId): Plan {
@@ -32,7 +34,7 @@ export function makePlan({ job, sources }: Gathered, id: BackupId): Plan {
       sources.map((it) => it.storage),
     ),
     ...(job.keepSnapshot ? { keepSnapshot: snapshotsOf(planned) } : {}),
-    steps: stepsOf(planned, held, job.holdLimit),
+    steps: withHooks(stepsOf(planned, held, job.holdLimit), job),
   };
 }
 
@@ -104,6 +106,25 @@ function needsOf({ facts, login }: GatheredSource, offer: Offer): readonly Need[
     { what: 'privileges', met: true, detail: `${login.user}: ${facts.privileges.join(', ') || 'granted singly'}` },
     { what: 'locks', met: true, detail: `${facts.tables} tables in ${facts.databases.length} databases` },
     { what: 'space', met: true, detail: `at most ${facts.dataBytes} bytes before compression, by ${offer.method}` },
+  ];
+}
+
+/** Programs alone: their arguments may hold what is not for everybody. */
+function withHooks(steps: readonly Step[], { job, hooks }: JobRequest): readonly Step[] {
+  const of = (moment: HookMoment, phase: Step['phase'], when: string): readonly Step[] =>
+    (hooks?.hooks[moment] ?? []).map(({ run: [program = ''], timeout }) => ({
+      phase,
+      source: job,
+      what: `${when}: run ${program}`,
+      limit: timeout,
+    }));
+  return [
+    ...steps.filter((it) => it.phase === 'prepare'),
+    ...of('before', 'prepare', 'right before the window'),
+    ...of('held', 'window', 'when all is held and flushed'),
+    ...steps.filter((it) => it.phase === 'window'),
+    ...of('after', 'finish', 'as soon as writes flow'),
+    ...steps.filter((it) => it.phase === 'finish'),
   ];
 }
 

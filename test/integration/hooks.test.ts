@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Plan } from '../../src/model/plan.ts';
 import { type Embedded, startEmbedded } from '../embedded/postgres.ts';
 import { type Finished, type Line, makeFolder, stillpoint } from '../support/cli.ts';
 import { until } from '../support/containers.ts';
@@ -44,7 +45,7 @@ exit \${3:-0}
     await folder?.[Symbol.asyncDispose]();
     await server?.[Symbol.asyncDispose]();
   });
-  afterEach(() => writeFile(folder.in('notes'), ''));
+  beforeEach(() => writeFile(folder.in('notes'), ''));
 
   const note = (...args: string[]): readonly string[] => [folder.in('note'), ...args];
   const notes = async (): Promise<readonly string[]> => (await readFile(folder.in('notes'), 'utf8')).trim().split('\n');
@@ -85,6 +86,21 @@ exit \${3:-0}
       'after shop 8 hello none cut  a',
     ]);
     expect(run.lines.at(-1)?.body).toMatchObject({ drained: { by: ['note'] } });
+  });
+
+  test('CUT-9 plan says when each hook will run, and runs none', async () => {
+    const hooks = { before: [note('b')], held: [note('h')], after: [note('a')] };
+    const job = { sources: { pg: server.url }, repository: 'local', hooks };
+    const config = { repositories: { local: { directory: folder.in('repository') } }, jobs: { shop: job } };
+    await writeFile(folder.in('stillpoint.yaml'), JSON.stringify(config));
+    const { stdout } = await stillpoint(['plan', 'shop', '-c', folder.in('stillpoint.yaml'), '-o', 'json'], { env });
+    const steps = (JSON.parse(stdout) as Plan).steps.filter((it) => it.what.includes(folder.in('note')));
+    expect(steps.map((it) => `${it.phase} ${it.what.split(':')[0]} ${it.limit}`)).toEqual([
+      'prepare right before the window 30000',
+      'window when all is held and flushed 30000',
+      'finish as soon as writes flow 30000',
+    ]);
+    expect(await notes()).toEqual(['']);
   });
 
   test('CUT-9 drained only when a hook acknowledged: not by one that does not say that it drains', async () => {
