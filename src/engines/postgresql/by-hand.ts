@@ -35,10 +35,15 @@ function files(source: SourceRecord, decode: (artifact: string) => string): read
   return [...lines, `postgres -D ${folder}`];
 }
 
+/** Into a server that runs already: roles first, which databases belong to. A role that it has is told, and left as it is. */
 function dump(source: SourceRecord, decode: (artifact: string) => string): readonly string[] {
   return source.artifacts.flatMap(({ name }) => {
     if (name.endsWith('.globals.sql')) return [`${decode(name)} | psql -d postgres`];
-    if (name.endsWith('.dump')) return [`${decode(name)} | pg_restore --create --exit-on-error -d postgres`];
-    return [];
+    if (!name.endsWith('.dump')) return [];
+    return [`${decode(name)} | pg_restore --create --exit-on-error ${intoServer(source.settings[name])}`];
   });
 }
+
+/** Every server has these two: they are made anew, from the other one. */
+const intoServer = (database: string | undefined): string =>
+  database === 'postgres' ? '--clean -d template1' : database === 'template1' ? '--clean -d postgres' : '-d postgres';
