@@ -2,15 +2,17 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { byHand } from '../../src/commands/by-hand.ts';
 import { openSession } from '../../src/engines/mariadb/session.ts';
 import { newId } from '../../src/model/id.ts';
 import type { Difference, Manifest, SourceRecord } from '../../src/model/manifest.ts';
 import { btrfs, canMount, type Disk } from '../environment/disks.ts';
-import { tryImage } from '../environment/images.ts';
+import { image, tryImage } from '../environment/images.ts';
 import {
   type MariadbBench,
   type MariadbServer,
   makeMariadbBench,
+  PASSWORD,
   startMariadb,
   startMariadbLedger,
 } from '../support/mariadb.ts';
@@ -152,6 +154,37 @@ describe.skipIf(why)(`CUT-2 MariaDB in Docker by snapshot${why === undefined ? '
         expect.stringMatching(/^shop\.lost is a table of MEMORY: it is not compared/),
         expect.stringMatching(/^shop\.large is a table of Aria and too large/),
       ]);
+    });
+
+    test('STORE-8 an image comes back with the lines that show --commands prints', async () => {
+      const [printed] = (await byHand(bench.world, bench.repository, manifest)).sources;
+      const lines = printed?.commands.slice(1) ?? [];
+      const path = bench.repository.name;
+      const folder = ['--volume', `${path}:${path}:ro`, '--workdir', '/work', '--tmpfs', '/work'];
+      const { stdout: id } = await execa('docker', [
+        'run',
+        '--detach',
+        '--init',
+        ...folder,
+        '--entrypoint',
+        'sleep',
+        await image('mariadb-10.11'),
+        '600',
+      ]);
+      const run = (script: string, ...options: string[]) =>
+        execa('docker', ['exec', ...options, id, 'sh', '-ec', script]);
+      try {
+        // As printed: root unpacks, and the last line starts the server, as its user.
+        await run(['chmod 1777 .', ...lines.slice(0, -1)].join('\n'), '--user', 'root');
+        await run(lines.at(-1) ?? '', '--user', 'mysql', '--detach');
+        const ask = 'mariadb --socket=/work/mariadbd.sock -NBe "SELECT COUNT(*), @@gtid_binlog_pos FROM shop.prices"';
+        const asked = async () =>
+          (await execa('docker', ['exec', '--env', `MYSQL_PWD=${PASSWORD}`, id, 'sh', '-c', ask], { reject: false }))
+            .stdout;
+        await expect.poll(asked, { timeout: 60_000, interval: 500 }).toBe(`5000\t${before}`);
+      } finally {
+        await execa('docker', ['rm', '--force', id]);
+      }
     });
 
     test('verify restores and finds every table, user and definition as at the cut', async () => {

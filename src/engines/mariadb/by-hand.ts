@@ -23,7 +23,7 @@ function image(source: SourceRecord, decode: Decode): readonly string[] {
     ...(index ? [`cat > ${folder}/${quoted(index.path)} <<'END'\n${index.text}END`] : []),
     // As root tar keeps the owner of each file, and the folder must be his, too.
     `[ "$(id -u)" != 0 ] || chown --reference=${folder}/ibdata1 ${folder}`,
-    `mariadbd --no-defaults --datadir="$PWD"/${folder} --socket=mariadbd.sock ${options}`,
+    `mariadbd --no-defaults --datadir="$PWD"/${folder} --socket="$PWD"/mariadbd.sock ${options}`,
   ];
 }
 

@@ -14,7 +14,7 @@ export const imageOf = (files: Files): Readable =>
   files.tar({ skip: (path) => LEFT_OUT.includes(path) || /^[^/]+\.(pid|sock)$/.test(path) });
 
 /** Settings that a server must have to read these very files; others it would find damaged, or recover without. */
-const OF_FILES = ['innodb_log_file_size', 'innodb_undo_tablespaces'];
+const OF_FILES = ['innodb_log_file_size'];
 
 /**
  * Options of the server that recovers an image. Its binary log is one of them: InnoDB's prepared transactions are
