@@ -341,6 +341,17 @@ export function repositoryConformance(name: string, make: () => Promise<Reposito
         expect(await Array.fromAsync(target.list())).toEqual(await lines());
       });
 
+      test('STORE-6 a pin stays where it was set: each repository has its own room, and its own retention', async () => {
+        const { id } = await store(repository, 'shop', { a: randomBytes(50) });
+        await repository.pin(id, true);
+        await copyBackup(repository, target, id, never);
+        expect((await Array.fromAsync(target.list())).map((it) => it.pinned)).toEqual([undefined]);
+        await target.pin(id, true);
+        await repository.pin(id, false);
+        await copyBackup(repository, target, id, never);
+        expect((await Array.fromAsync(target.list())).map((it) => it.pinned)).toEqual([true]);
+      });
+
       test('STORE-6 a copy that is cut is never listed, and goes on where it was', async () => {
         const { id } = await store(repository, 'shop', { a: randomBytes(2_000_000), b: randomBytes(9_000_000) });
         const total = (await lines())[0]?.storedBytes ?? 0;
