@@ -7,6 +7,8 @@ export async function store(put: Put, name: string, stream: Readable, signal: Ab
   const abort = (): void => {
     stream.destroy(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
   };
+  // Whoever stores it tells of an error; before that begins to read, nobody would listen.
+  stream.on('error', () => undefined);
   if (signal.aborted) abort();
   signal.addEventListener('abort', abort, { once: true });
   try {
