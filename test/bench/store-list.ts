@@ -13,11 +13,11 @@ import { manifestOf, verificationOf } from '../conformance/backups.ts';
 import { build } from './built.ts';
 import { median } from './spread.ts';
 
-const BACKUPS = 10_000;
+export const BACKUPS = 10_000;
 const ROUNDS = 15;
 
 /** Ten thousand manifests as a year of hourly backups leaves them, every second one verified; no streams. */
-async function fill(repository: string): Promise<void> {
+export async function fillStore(repository: string): Promise<void> {
   await openDirectoryRepository(repository, { create: true, runner: await thisRunner() });
   const sha = '0'.repeat(64);
   for (let hour = 0; hour < BACKUPS; hour += 1) {
@@ -45,7 +45,7 @@ export async function measureList(rounds = ROUNDS): Promise<Turns> {
   const folder = await mkdtemp(join(tmpdir(), 'stillpoint-list-'));
   try {
     const bin = await build(folder);
-    await fill(join(folder, 'store'));
+    await fillStore(join(folder, 'store'));
     const args = [
       ['-e', '0'],
       [bin, '--version'],

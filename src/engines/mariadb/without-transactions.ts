@@ -4,8 +4,8 @@ import type { Session } from './session.ts';
 import { hasRows, isTransactional, type Table } from './tables.ts';
 
 /**
- * Nothing pins the rows of these tables, so their fingerprint is read while writes are held: so many bytes of all of them
- * together, which took less than 0.1 s on two busy cores.
+ * Nothing pins the rows of these tables, so their fingerprint is read while writes are held: at most so many bytes of all
+ * of them together.
  */
 const BUDGET = 512 * 1024;
 const READABLE = ['Aria', 'MyISAM'];
