@@ -82,7 +82,7 @@ export const VERBS: readonly Verb[] = [
     ],
     more: '--as makes containers from the stored definition, also after docker rm: same image and settings, storage of their own, no published port. --into loads a running server by its own tools (files of a physical backup are brought up in a throwaway server first and dumped from there), or gives its files to a stopped container of the same image. Nothing that exists is replaced without --replace, which shows what it would be and asks; where nobody can be asked, --yes is needed, too. Restored files are quarantined: archiving, replication and preloaded libraries are off until --activate.',
     stopped:
-      'What was being restored is gone or, with --files, in part in the folder: remove it. With --into, a database that was being loaded may be half there.',
+      'What was being restored is gone or, with --files, in part in the folder: remove it. With --into, a database or a stopped container that was being filled may be half full.',
     load: async () => (await import('./restore.ts')).restore,
   },
   {

@@ -152,6 +152,22 @@ describe.skipIf(!found.ok)(title('the twin of verify'), () => {
     const next = await verify('copy');
     expect(next.code, next.stderr).toBe(0);
   });
+
+  test('DOCK-9 SIGKILL of restore --as: recover removes the container that was never started, with its volume', async () => {
+    const name = `half-${server.name}`;
+    const killed = await run(['restore', 'latest', '--from', folder.in('copy'), '--as', 'half-'], (line, pid) => {
+      if (line.event === 'recovered') process.kill(pid, 'SIGKILL');
+    });
+    expect(killed.signal).toBe('SIGKILL');
+    expect((await docker.getContainer(name).inspect()).State.Status).toBe('created');
+    const recovered = await run(['recover', '--from', folder.in('copy')]);
+    expect(recovered.code, recovered.stderr).toBe(0);
+    expect(recovered.lines).toContainEqual(
+      expect.objectContaining({ event: 'removed', kind: 'restored', what: expect.stringContaining(`${name}-data`) }),
+    );
+    await expect(docker.getContainer(name).inspect()).rejects.toMatchObject({ statusCode: 404 });
+    await expect(docker.getVolume(`${name}-data`).inspect()).rejects.toMatchObject({ statusCode: 404 });
+  });
 });
 
 test('DOCK-8 SIGKILL of verify on the host: recover ends the throwaway server and removes its folder, and the next verify succeeds', {

@@ -69,6 +69,7 @@ const TABLES = `
 /** Files vanish, are cut, are replaced by new ones, and grow, again and again. Returns how often. */
 async function trouble(server: Server, over: AbortSignal): Promise<number> {
   const client = new pg.Client(server.login());
+  client.on('error', () => undefined);
   await client.connect();
   let rounds = 0;
   for (; !over.aborted; rounds++) {
@@ -126,7 +127,10 @@ describe.skipIf(reason)(`PostgreSQL copy of a container${reason === undefined ? 
         method: 'copy',
         through: slowly,
         onEvent: (event) => {
-          if (event.event === 'step' && event.step === 'backup-started') troubled = trouble(server, over.signal);
+          if (event.event === 'step' && event.step === 'backup-started') {
+            troubled = trouble(server, over.signal);
+            troubled.catch(() => undefined);
+          }
           if (event.event === 'stored' && event.artifact === 'pg.base.tar') over.abort();
         },
         ...(inside ? { change: fromInside(server) } : {}),

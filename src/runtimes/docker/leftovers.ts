@@ -4,7 +4,7 @@ import { isId } from '../../model/id.ts';
 import type { Leftover } from '../../model/leftover.ts';
 import { dockerError, machineOf, statusOf } from './api.ts';
 import { nameOf } from './find.ts';
-import { RUN_LABEL } from './labels.ts';
+import { RESTORED_LABEL, RUN_LABEL } from './labels.ts';
 
 /** Containers and volumes that carry a run id. The containers come first: a volume goes with the last that uses it. */
 export async function* leftoversIn(docker: Docker): AsyncGenerator<Leftover> {
@@ -23,6 +23,7 @@ export async function* leftoversIn(docker: Docker): AsyncGenerator<Leftover> {
         gone(docker.getContainer(Id).remove({ force: true, v: true }), `docker rm --force --volumes ${name}`),
     };
   }
+  yield* halfMade(docker);
   for (const { Name, Labels } of (await docker.listVolumes({ filters })).Volumes ?? []) {
     const run = Labels?.[RUN_LABEL] ?? '';
     if (!isId(run)) continue;
@@ -32,6 +33,27 @@ export async function* leftoversIn(docker: Docker): AsyncGenerator<Leftover> {
       what: `volume ${Name} of a throwaway container`,
       holds: false,
       remove: () => gone(docker.getVolume(Name).remove({ force: true }), `docker volume rm ${Name}`),
+    };
+  }
+}
+
+/** Servers that a restore was making when it died: one that was done has been started. */
+async function* halfMade(docker: Docker): AsyncGenerator<Leftover> {
+  const filters = { label: [RESTORED_LABEL], status: ['created'] };
+  for (const { Id, Names, Labels, Mounts } of await docker.listContainers({ all: true, filters })) {
+    const run = Labels[RESTORED_LABEL] ?? '';
+    if (!isId(run)) continue;
+    const name = nameOf(Names);
+    const volumes = Mounts.flatMap((it) => (it.Type === 'volume' && it.Name !== undefined ? [it.Name] : []));
+    yield {
+      run,
+      kind: 'restored',
+      what: `container ${name}, which was never started, with its volume ${volumes.join(', ')}`,
+      holds: false,
+      async remove() {
+        await gone(docker.getContainer(Id).remove({ force: true }), `docker rm --force ${name}`);
+        for (const volume of volumes) await gone(docker.getVolume(volume).remove(), `docker volume rm ${volume}`);
+      },
     };
   }
 }

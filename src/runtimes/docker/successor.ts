@@ -7,6 +7,7 @@ import type { Successor } from '../runtime.ts';
 import { dockerError, statusOf } from './api.ts';
 import { asDockerDefinition, type DockerDefinition } from './definition.ts';
 import { presentImage } from './image.ts';
+import { RESTORED_LABEL } from './labels.ts';
 import { retar } from './retar.ts';
 import type { Daemon } from './self.ts';
 
@@ -29,7 +30,7 @@ export async function dockerSuccessor(
   await assertFree(docker, name, volume);
   const stack = new AsyncDisposableStack();
   try {
-    await docker.createVolume({ Name: volume, Labels: { 'stillpoint.restored': run } });
+    await docker.createVolume({ Name: volume, Labels: { [RESTORED_LABEL]: run } });
     stack.defer(() => docker.getVolume(volume).remove({ force: true }));
     const container = await docker.createContainer(await settingsOf(docker, source, name, volume, run));
     stack.defer(() => container.remove({ force: true }));
@@ -76,7 +77,7 @@ async function settingsOf(
     WorkingDir: source.workingDirectory,
     User: source.user,
     Env: shown.map(([key, value]) => `${key}=${value}`),
-    Labels: { ...Object.fromEntries(labels), 'stillpoint.restored': run },
+    Labels: { ...Object.fromEntries(labels), [RESTORED_LABEL]: run },
     ...(source.stopSignal === undefined ? {} : { StopSignal: source.stopSignal }),
     HostConfig: {
       ...Object.fromEntries(Object.entries(source.hostConfig).filter(([key]) => !NOT_TAKEN_OVER.has(key))),
