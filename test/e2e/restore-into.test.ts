@@ -132,63 +132,71 @@ describe.skipIf(!found.ok)(title('restore --into, --database, --table'), () => {
     expect(await count(target.name, 'wiki', 'pages')).toBe('30');
   });
 
-  test.each(METHODS)(
-    'DOCK-9 --table of a %s replaces that table, whole or not at all, with what is its own',
-    { timeout: 120_000 },
-    async (method) => {
-      await using other = await startServer();
-      const into = `docker:${other.name}`;
-      const loaded = await restore('dump', '--into', into, '--database', 'shop');
-      expect(loaded.code, loaded.stderr).toBe(0);
-      const typo = await restore(method, '--into', into, '--table', 'public.order');
-      expect(typo.code, typo.stderr).toBe(6);
-      expect(flat(typo.stderr)).toContain("did you mean 'public.orders'?");
+  test('DOCK-9 --table replaces that table, whole or not at all, with what is its own', {
+    timeout: 120_000,
+  }, async () => {
+    await using other = await startServer();
+    const into = `docker:${other.name}`;
+    const loaded = await restore('dump', '--into', into, '--database', 'shop');
+    expect(loaded.code, loaded.stderr).toBe(0);
+    const typo = await restore('dump', '--into', into, '--table', 'public.order');
+    expect(typo.code, typo.stderr).toBe(6);
+    expect(flat(typo.stderr)).toContain("did you mean 'public.orders'?");
 
-      await ask(other.name, 'shop', 'DROP TABLE orders; DELETE FROM customers WHERE id > 50');
-      const lost = await restore(method, '--into', into, '--table', 'public.orders');
-      expect(lost.code, lost.stderr).toBe(7);
-      // Its customers are not there: the server's own words, and nothing half-made.
-      expect(lost.stderr).toMatch(/violates foreign key|is not present in table/);
-      expect(await ask(other.name, 'shop', "SELECT to_regclass('orders') IS NULL")).toBe('t');
+    await ask(other.name, 'shop', 'DROP TABLE orders; DELETE FROM customers WHERE id > 50');
+    const lost = await restore('dump', '--into', into, '--table', 'public.orders');
+    expect(lost.code, lost.stderr).toBe(7);
+    // Its customers are not there: the server's own words, and nothing half-made.
+    expect(lost.stderr).toMatch(/violates foreign key|is not present in table/);
+    expect(await ask(other.name, 'shop', "SELECT to_regclass('orders') IS NULL")).toBe('t');
 
-      const refused = await restore(method, '--into', into, '--table', 'shop.public.customers');
-      expect(refused.code, refused.stderr).toBe(4);
-      expect(flat(refused.stderr)).toMatch(/table shop.public.customers \(.*\) is replaced/);
-      const done = await restore(method, '--into', into, '--table', 'shop.public.customers', '--replace', '--yes');
-      expect(done.code, done.stderr).toBe(0);
-      expect(await count(other.name, 'shop', 'customers')).toBe('100');
-      expect(await ask(other.name, 'shop', "SELECT nextval(pg_get_serial_sequence('customers', 'id'))")).toBe('101');
-      expect(
-        await ask(
-          other.name,
-          'shop',
-          "SELECT count(*) || obj_description('customers'::regclass) || has_table_privilege('clerk', 'customers', 'select') FROM pg_indexes WHERE tablename = 'customers'",
-        ),
-      ).toBe('2who buystrue');
+    const refused = await restore('dump', '--into', into, '--table', 'shop.public.customers');
+    expect(refused.code, refused.stderr).toBe(4);
+    expect(flat(refused.stderr)).toMatch(/table shop.public.customers \(.*\) is replaced/);
+    const done = await restore('dump', '--into', into, '--table', 'shop.public.customers', '--replace', '--yes');
+    expect(done.code, done.stderr).toBe(0);
+    expect(await count(other.name, 'shop', 'customers')).toBe('100');
+    expect(await ask(other.name, 'shop', "SELECT nextval(pg_get_serial_sequence('customers', 'id'))")).toBe('101');
+    expect(
+      await ask(
+        other.name,
+        'shop',
+        "SELECT count(*) || obj_description('customers'::regclass) || has_table_privilege('clerk', 'customers', 'select') FROM pg_indexes WHERE tablename = 'customers'",
+      ),
+    ).toBe('2who buystrue');
 
-      const orders = await restore(
-        method,
-        '--into',
-        into,
-        '--table',
-        'public.orders',
-        '--table',
-        'public.months',
-        '--replace',
-        '--yes',
-      );
-      expect(orders.code, orders.stderr).toBe(0);
-      expect(await count(other.name, 'shop', 'orders')).toBe('100');
-      expect(await count(other.name, 'shop', 'months_1')).toBe('1');
-      expect(
-        await ask(
-          other.name,
-          'shop',
-          "SELECT count(*) FROM pg_constraint WHERE conrelid = 'orders'::regclass AND contype = 'f'",
-        ),
-      ).toBe('1');
-    },
-  );
+    const orders = await restore(
+      'dump',
+      '--into',
+      into,
+      '--table',
+      'public.orders',
+      '--table',
+      'public.months',
+      '--replace',
+      '--yes',
+    );
+    expect(orders.code, orders.stderr).toBe(0);
+    expect(await count(other.name, 'shop', 'orders')).toBe('100');
+    expect(await count(other.name, 'shop', 'months_1')).toBe('1');
+    expect(
+      await ask(
+        other.name,
+        'shop',
+        "SELECT count(*) FROM pg_constraint WHERE conrelid = 'orders'::regclass AND contype = 'f'",
+      ),
+    ).toBe('1');
+  });
+
+  test('DOCK-9 --table of a physical backup: out of a throwaway server, into the one that lost it', {
+    timeout: 120_000,
+  }, async () => {
+    await using other = await startServer();
+    const done = await restore('copy', '--into', `docker:${other.name}`, '--table', 'public.customers');
+    expect(done.code, done.stderr).toBe(0);
+    expect(await count(other.name, 'shop', 'customers')).toBe('100');
+    expect(await ask(other.name, 'shop', "SELECT to_regclass('orders') IS NULL")).toBe('t');
+  });
 
   test('DOCK-9 --table with --files is an archive of that table alone; --as makes a server that holds nothing else', {
     timeout: 120_000,

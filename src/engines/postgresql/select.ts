@@ -40,14 +40,14 @@ export function choose(
   const needsOf = (it: Entry): readonly Entry[] => it.needs.flatMap((id) => byId.get(id) ?? []);
   const ids = new Set(entries.filter((it) => ALWAYS.has(it.kind)).map((it) => it.id));
   const always = new Set(ids);
-  const take = (it: Entry): void => {
-    if (ids.has(it.id)) return;
-    ids.add(it.id);
-    for (const need of needsOf(it)) if (!isThere(need)) take(need);
-  };
   // A key of another table is there with its table.
   const isAt = (it: Entry): boolean =>
     isThere(it) || (NAMED.has(it.kind) && needsOf(it).some((need) => RELATIONS.has(need.kind) && isThere(need)));
+  const take = (it: Entry): void => {
+    if (ids.has(it.id)) return;
+    ids.add(it.id);
+    for (const need of needsOf(it)) if (!isAt(need)) take(need);
+  };
   const isChosen = (it: Entry): boolean => ids.has(it.id) && !always.has(it.id);
   for (const { schema, table } of wanted)
     for (const it of entries) if (it.kind === 'TABLE' && it.schema === schema && it.name === table) take(it);
