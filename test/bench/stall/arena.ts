@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { execa } from 'execa';
+import { type Address, connect } from '../../bank/client.ts';
 import type { ServerName } from '../../bank/schema.ts';
 import { btrfs } from '../../environment/disks.ts';
 import { images } from '../../environment/images.ts';
@@ -21,8 +22,15 @@ export interface StallServer {
 export interface StallArena extends AsyncDisposable {
   readonly servers: readonly StallServer[];
   readonly subvolume: string;
+  /** Locks the tables of one PostgreSQL for so many milliseconds, as anybody might. */
+  stop(name: string, millis: number): Promise<void>;
   /** The longest that any writer had to wait for a write in this span. */
   longest(span: Span): Promise<number>;
+}
+
+interface Started extends AsyncDisposable {
+  readonly server: Omit<StallServer, 'name'>;
+  readonly address: Address;
 }
 
 /** Half of them PostgreSQL, half MariaDB, each with `tables` tables. */
@@ -32,7 +40,7 @@ export async function openStallArena(count: number, tables: number): Promise<Sta
     const disk = stack.use(await btrfs({ sizeMiB: 6144 }));
     const subvolume = join(disk.path, 'servers');
     await execa('btrfs', ['subvolume', 'create', subvolume]);
-    const started = [];
+    const started: Started[] = [];
     for (let n = 0; n < count; n++) {
       const engine: ServerName = n % 2 === 0 ? 'postgres' : 'mariadb';
       const source = join(subvolume, `${engine}-${n}`);
@@ -52,9 +60,19 @@ export async function openStallArena(count: number, tables: number): Promise<Sta
       worker.postMessage('stop');
       await ended;
     });
+    const servers = started.map(({ server }, n) => ({ ...server, name: `${server.engine}-${n}` }));
     return {
-      servers: started.map(({ server }, n) => ({ ...server, name: `${server.engine}-${n}` })),
+      servers,
       subvolume,
+      async stop(name, millis) {
+        const address = started[servers.findIndex((it) => it.name === name)]?.address;
+        if (!address) throw new Error(`there is no ${name}`);
+        await using client = await connect('postgres', address);
+        await client.transact(
+          ['LOCK TABLE t1, t2, t3, t4, t5, t6, t7, t8, t9, t10'],
+          ['SELECT pg_sleep(?)', millis / 1000],
+        );
+      },
       async longest(span) {
         const answer = new Promise<number>((resolve) => worker.once('message', resolve));
         worker.postMessage(span);
@@ -68,7 +86,7 @@ export async function openStallArena(count: number, tables: number): Promise<Sta
   }
 }
 
-async function postgres(source: string, tables: number) {
+async function postgres(source: string, tables: number): Promise<Started> {
   const target = images['postgres-15'].dataDirectory ?? '';
   const server = await startServer({
     binds: [{ source, target }],
@@ -82,13 +100,13 @@ async function postgres(source: string, tables: number) {
   const login = { user: 'postgres', password: POSTGRES_PASSWORD };
   const { host = '', port = 0 } = server.login();
   return {
-    server: { engine: 'postgres' as const, container: server.name, login },
+    server: { engine: 'postgres', container: server.name, login },
     address: { host, port, database: 'bench', ...login },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 
-async function mariadb(source: string, tables: number) {
+async function mariadb(source: string, tables: number): Promise<Started> {
   const target = images['mariadb-10.11'].dataDirectory ?? '';
   const server = await startMariadb({
     binds: [{ source, target }],
@@ -103,7 +121,7 @@ async function mariadb(source: string, tables: number) {
   }
   const login = { user: 'root', password: MARIADB_PASSWORD };
   return {
-    server: { engine: 'mariadb' as const, container: server.name, login },
+    server: { engine: 'mariadb', container: server.name, login },
     address: { host: server.login.host ?? '', port: server.login.port ?? 0, database: 'bench', ...login },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
