@@ -8,6 +8,9 @@ import { fill, Raw, type Session } from './session.ts';
 import { type LockTarget, tablesToLock } from './tables.ts';
 import { watchWait } from './waiting.ts';
 
+/** SQLSTATE query_canceled. */
+const isCancelled = (cause: unknown): boolean => cause instanceof Error && 'code' in cause && cause.code === '57014';
+
 /** What a hold needs: one session per database to lock in, and one beside them to look and flush with. */
 export interface HoldSessions {
   readonly holders: readonly Session[];
@@ -95,7 +98,13 @@ export class TableHold {
   }
 
   async #letGo(holder: Session): Promise<void> {
-    if (!holder.lost.aborted) await holder.query(fill(this.#sessions.statements.resume));
+    if (holder.lost.aborted) return;
+    const resume = fill(this.#sessions.statements.resume);
+    await holder.query(resume).catch((cause: unknown) => {
+      // What cancels a crosswise wait may come when the wait is over, and then it hits this statement.
+      if (!isCancelled(cause)) throw cause;
+      return holder.query(resume);
+    });
   }
 
   #held(since: Millis, room: Millis): Hold {
