@@ -23,23 +23,22 @@ export async function stall(cuts = CUTS): Promise<string[]> {
     'usual way, one after the other, a snapshot, and all let go. *nothing*: the same writers, left alone for 150 ms.',
     '',
   ];
+  // As each is done, for the whole takes a while.
+  const tell = (...some: readonly string[]): void => {
+    lines.push(...some);
+    process.stderr.write(`${some.join('\n')}\n`);
+  };
   for (const servers of [2, 4]) {
     await using arena = await openStallArena(servers, TABLES);
     const parts: Parts[] = [];
     const gaps = await measure(arena, parts, TABLES, cuts);
-    lines.push(
-      `### ${servers} servers, ${TABLES} tables each, ${cuts} cuts`,
-      '',
-      ...table(gaps),
-      '',
-      ...partsLines(parts),
-    );
-    if (servers === 4) lines.push(...goals(gaps));
+    tell(`### ${servers} servers, ${TABLES} tables each, ${cuts} cuts`, '', ...table(gaps), '', ...partsLines(parts));
+    if (servers === 4) tell(...goals(gaps));
   }
   await using arena = await openStallArena(2, MANY_TABLES);
   const parts: Parts[] = [];
   const gaps = await measure(arena, parts, MANY_TABLES, Math.min(cuts, MANY_CUTS));
-  lines.push(
+  tell(
     `### 2 servers, ${MANY_TABLES} tables each, ${Math.min(cuts, MANY_CUTS)} cuts`,
     '',
     ...table(gaps),
