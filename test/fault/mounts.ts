@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdtemp, open, rm, rmdir, statfs, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export const isRoot = process.getuid?.() === 0;
 
@@ -53,22 +54,36 @@ export async function loopback(type: 'ext4' | 'xfs' | 'btrfs', bytes: number): P
   };
 }
 
-/** Fills a file system with one file until `free` bytes are left. */
+/** XFS gives back what a removed file had a moment later. */
+const GIVES_BACK = 150;
+
+/** Fills a file system with one file until `free` bytes are left, and stay so. */
 export async function fillUntil(mount: Mount, free: number): Promise<string> {
   const path = join(mount.path, 'ballast');
   const ballast = await open(path, 'w');
+  const available = async (): Promise<number> => {
+    const { bavail, bsize } = await statfs(mount.path);
+    return bavail * bsize;
+  };
+  const { bsize } = await statfs(mount.path);
   try {
-    for (;;) {
-      const { bavail, bsize } = await statfs(mount.path);
-      const left = bavail * bsize - free;
-      if (left < bsize) return path;
-      await ballast.write(Buffer.alloc(Math.min(left, 1024 * 1024)));
-      await ballast.sync();
+    for (let refused = Number.NaN; ; ) {
+      let left = (await available()) - free;
+      if (left < bsize || left + free === refused) {
+        await sleep(GIVES_BACK);
+        const later = (await available()) - free;
+        if (later <= left) return path;
+        left = later;
+      }
+      try {
+        await ballast.write(Buffer.alloc(Math.min(left, 1024 * 1024)));
+        await ballast.sync();
+      } catch (error) {
+        // Some file systems count free what they do not give.
+        if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+        refused = await available();
+      }
     }
-  } catch (error) {
-    // Some file systems count free what they do not give.
-    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return path;
-    throw error;
   } finally {
     await ballast.close();
   }
