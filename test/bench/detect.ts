@@ -5,9 +5,10 @@ import { engineNames, loadEngine } from '../../src/engines/registry.ts';
 import { bounded } from '../../src/runtimes/bounded.ts';
 import { loadRuntime } from '../../src/runtimes/registry.ts';
 import { startIdle } from '../support/idle.ts';
+import { median, spread } from './spread.ts';
 
 const CONTAINERS = 100;
-const ROUNDS = 7;
+const ROUNDS = 15;
 
 /** Milliseconds of each turn. */
 export interface Scan {
@@ -62,20 +63,22 @@ async function timed(work: () => Promise<void>): Promise<number> {
   return performance.now() - start;
 }
 
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+/** Of turns beside each other: both saw the same machine. */
+export const ratiosOf = (times: readonly number[], { bare }: Scan): readonly number[] =>
+  times.map((it, at) => it / (bare[at] ?? Number.NaN));
 
+/** `npm run bench detect`: promise DOCK-3. */
 export async function detect(): Promise<string[]> {
-  const { containers, ...times } = await measureScan();
-  const [ours, bare, program] = [median(times.ours), median(times.bare), median(times.program)];
-  const ms = (value: number): string => `${Math.round(value)} ms`;
+  const scan = await measureScan();
+  const row = (what: string, times: readonly number[]): string =>
+    `| ${what} | ${Math.round(median(times))} ms | ${spread(ratiosOf(times, scan))} |`;
   return [
-    `${containers} containers, medians of ${ROUNDS} turns:`,
+    `${scan.containers} containers, medians of ${ROUNDS} turns; the goal is a ratio of 2:`,
     '',
     '| | time | ratio |',
     '|---|---|---|',
-    `| bare list and inspect of all ids, 8 at once | ${ms(bare)} | 1 |`,
-    `| detection of all of them | ${ms(ours)} | ${(ours / bare).toFixed(2)} |`,
-    `| \`docker ps\` and \`docker inspect\` of all ids | ${ms(program)} | ${(program / bare).toFixed(2)} |`,
+    row('bare list and inspect of all ids, 8 at once, in the same process', scan.bare),
+    row('detection of all of them', scan.ours),
+    row('`docker ps` and `docker inspect` of all ids', scan.program),
   ];
 }

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { codec } from './codec.ts';
 import { copy } from './copy.ts';
+import { detect } from './detect.ts';
 import { memory } from './memory.ts';
 import { stall } from './stall/index.ts';
 import { store } from './store.ts';
@@ -11,6 +12,7 @@ import { storeList } from './store-list.ts';
 const BENCHES: Readonly<Record<string, (size?: number) => Promise<string[]>>> = {
   codec,
   copy,
+  detect,
   memory,
   store,
   list: storeList,

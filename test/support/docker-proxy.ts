@@ -10,6 +10,8 @@ const DAEMON = '/var/run/docker.sock';
 export interface DockerProxy extends AsyncDisposable {
   readonly docker: Docker;
   readonly socketPath: string;
+  /** What the daemon was asked, in order: `GET /containers/json?all=true`. */
+  readonly asked: readonly string[];
   /** Breaks the streams that are open now, as a daemon does that is restarted. */
   cut(): void;
   /** Changes the answers to what asks for this path; undefined: no more. */
@@ -21,7 +23,11 @@ export async function startDockerProxy(): Promise<DockerProxy> {
   const socketPath = join(folder.path, 'docker.sock');
   const streams = new Set<Socket>();
   let changed: { path: RegExp; change: (body: Record<string, unknown>) => unknown } | undefined;
-  const server = createServer((incoming, outgoing) => forward(incoming, outgoing, () => changed));
+  const asked: string[] = [];
+  const server = createServer((incoming, outgoing) => {
+    asked.push(`${incoming.method} ${incoming.url}`);
+    forward(incoming, outgoing, () => changed);
+  });
   // A stream that was upgraded is no HTTP any more: bytes from one end to the other.
   server.on('upgrade', (incoming: IncomingMessage, client: Socket, head: Buffer) => {
     const daemon = connect(DAEMON);
@@ -44,6 +50,7 @@ export async function startDockerProxy(): Promise<DockerProxy> {
   return {
     docker: new Docker({ socketPath }),
     socketPath,
+    asked,
     cut() {
       for (const it of streams) it.destroy();
     },

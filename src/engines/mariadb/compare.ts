@@ -1,9 +1,9 @@
-import { createInterface } from 'node:readline';
 import type { Difference, SourceRecord } from '../../model/manifest.ts';
 import type { Login } from '../../model/secret.ts';
 import type { Open } from '../../repositories/repository.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import type { Compared } from '../engine.ts';
+import { isWithin, readPrints, rowsDiffer } from '../prints.ts';
 import { countersOf } from './counters.ts';
 import { counterPrints, type Print, printOf } from './fingerprint.ts';
 import { accountsOf, objectsOf } from './objects.ts';
@@ -17,7 +17,7 @@ export async function* compare(
   source: SourceRecord,
   open: Open,
 ): AsyncGenerator<Difference, Compared> {
-  const expected = await readPrints(open, source.fingerprint);
+  const expected = await readPrints<Print>(open, source.fingerprint, keyOf);
   await using session = await openSession(at, login, 'stillpoint/compare');
   const compared = { tables: 0, rows: 0, objects: 0 };
   for await (const print of printsOf(session, source, expected)) {
@@ -59,18 +59,11 @@ const keyOf = ({ kind, database, name }: Pick<Print, 'kind' | 'database' | 'name
 const nameOf = ({ database, name }: Print): string =>
   database === '' || database === name ? name : `${database}.${name}`;
 
-const count = (rows: number): string => `${rows.toLocaleString('en-US')} row${rows === 1 ? '' : 's'}`;
-
 /** One sentence when the two differ. */
 function differ(before: Print, after: Print): string | undefined {
-  if ('rows' in before && 'rows' in after) {
-    if (before.rows !== after.rows)
-      return `has ${count(after.rows)} restored, ${before.rows.toLocaleString('en-US')} at the cut`;
-    return before.sum === after.sum ? undefined : `has ${count(after.rows)} as at the cut, but their content differs`;
-  }
+  if ('rows' in before && 'rows' in after) return rowsDiffer(before, after);
   if ('low' in before && 'low' in after) {
-    const [at, low, high] = [BigInt(after.low), BigInt(before.low), BigInt(before.high)];
-    if (low <= high ? at >= low && at <= high : at <= low && at >= high) return undefined;
+    if (isWithin(before, after)) return undefined;
     return `stands at ${after.low}; before the cut it stood at ${before.low}, and when all was stored at ${before.high}`;
   }
   if ('definition' in before && 'definition' in after) {
@@ -79,14 +72,4 @@ function differ(before: Print, after: Print): string | undefined {
       : `is defined as '${after.definition}', at the cut as '${before.definition}'`;
   }
   return 'is of another kind than at the cut';
-}
-
-async function readPrints(open: Open, name: string): Promise<Map<string, Print>> {
-  const found = new Map<string, Print>();
-  const input = await open(name);
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    const print = JSON.parse(line) as Print;
-    found.set(keyOf(print), print);
-  }
-  return found;
 }

@@ -1,10 +1,10 @@
-import type { Duplex } from 'node:stream';
 import mysql from 'mysql2';
 import { messageOf, StillpointError } from '../../model/errors.ts';
 import type { RunId } from '../../model/id.ts';
 import { formatRef } from '../../model/ref.ts';
 import type { Login } from '../../model/secret.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
+import { dialFirst } from '../dial.ts';
 import { applicationName, markSql } from './names.ts';
 
 /** One server session. Dispose closes it; whatever it held ends with it. */
@@ -96,21 +96,6 @@ function lastRows(result: unknown, fields: unknown): readonly Row[] {
   const several = Array.isArray(fields) && fields.some((it) => it === undefined || Array.isArray(it));
   if (!several) return result as Row[];
   return ((result as unknown[]).findLast((it) => Array.isArray(it)) ?? []) as Row[];
-}
-
-async function dialFirst(at: Instance): Promise<{ stream: Duplex; endpoint: Instance['endpoints'][number] }> {
-  let last: unknown;
-  for (const endpoint of at.endpoints) {
-    try {
-      return { stream: await at.dial(endpoint), endpoint };
-    } catch (cause) {
-      last = cause;
-    }
-  }
-  if (last instanceof StillpointError) throw last;
-  throw new StillpointError('unreachable', `${formatRef(at.ref)} has no port or socket that this machine can reach.`, {
-    cause: last,
-  });
 }
 
 /** What the server answers a login that it does not like (manual: MariaDB error codes); 4151: the account is locked. */

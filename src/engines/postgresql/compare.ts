@@ -1,9 +1,9 @@
-import { createInterface } from 'node:readline';
 import type { Difference, SourceRecord } from '../../model/manifest.ts';
 import type { Login } from '../../model/secret.ts';
 import type { Open } from '../../repositories/repository.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import type { Compared } from '../engine.ts';
+import { isWithin, readPrints, rowsDiffer } from '../prints.ts';
 import { type Print, prints, type Scope } from './fingerprint.ts';
 import { asCut, readSequences } from './sequences.ts';
 import { openSession, type Session } from './session.ts';
@@ -15,7 +15,7 @@ export async function* compare(
   source: SourceRecord,
   open: Open,
 ): AsyncGenerator<Difference, Compared> {
-  const expected = await readPrints(open, source.fingerprint);
+  const expected = await readPrints<Print>(open, source.fingerprint, keyOf);
   await using stack = new AsyncDisposableStack();
   const first = stack.use(await openSession(at, login, 'stillpoint/compare'));
   const scope: Scope = {
@@ -72,18 +72,11 @@ const MANY = new Set(['membership', 'constraint']);
 
 const nameOf = (print: Print): string => (print.database === '' ? print.name : `${print.database}.${print.name}`);
 
-const count = (rows: number): string => `${rows.toLocaleString('en-US')} row${rows === 1 ? '' : 's'}`;
-
 /** One sentence when the two differ. Sequences may have been set on by recovery, never back. */
 function differ(before: Print, after: Print): string | undefined {
-  if ('rows' in before && 'rows' in after) {
-    if (before.rows !== after.rows)
-      return `has ${count(after.rows)} restored, ${before.rows.toLocaleString('en-US')} at the cut`;
-    return before.sum === after.sum ? undefined : `has ${count(after.rows)} as at the cut, but their content differs`;
-  }
+  if ('rows' in before && 'rows' in after) return rowsDiffer(before, after);
   if ('low' in before && 'low' in after) {
-    const [at, low, high] = [BigInt(after.low), BigInt(before.low), BigInt(before.high)];
-    if (low <= high ? at >= low && at <= high : at <= low && at >= high) return undefined;
+    if (isWithin(before, after)) return undefined;
     return `stands at ${after.low}; at the cut it stood at ${before.low} and recovery may set it on to ${before.high} at most`;
   }
   if ('definition' in before && 'definition' in after) {
@@ -93,14 +86,4 @@ function differ(before: Print, after: Print): string | undefined {
       : `is defined as '${after.definition}', at the cut as '${before.definition}'`;
   }
   return 'is of another kind than at the cut';
-}
-
-async function readPrints(open: Open, name: string): Promise<Map<string, Print>> {
-  const found = new Map<string, Print>();
-  const input = await open(name);
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    const print = JSON.parse(line) as Print;
-    found.set(keyOf(print), print);
-  }
-  return found;
 }

@@ -4,6 +4,7 @@ import { messageOf, StillpointError } from '../../model/errors.ts';
 import { formatRef } from '../../model/ref.ts';
 import type { Login } from '../../model/secret.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
+import { dialFirst } from '../dial.ts';
 
 /** One server session. Dispose closes it; whatever it held ends with it. */
 export interface Session extends AsyncDisposable {
@@ -89,21 +90,6 @@ function alreadyConnected(stream: Duplex): Duplex {
   };
   const nothing = (): Duplex => stream;
   return Object.assign(stream, { connect, setNoDelay: nothing, setKeepAlive: nothing, ref: nothing, unref: nothing });
-}
-
-async function dialFirst(at: Instance): Promise<{ stream: Duplex; endpoint: Instance['endpoints'][number] }> {
-  let last: unknown;
-  for (const endpoint of at.endpoints) {
-    try {
-      return { stream: await at.dial(endpoint), endpoint };
-    } catch (cause) {
-      last = cause;
-    }
-  }
-  if (last instanceof StillpointError) throw last;
-  throw new StillpointError('unreachable', `${formatRef(at.ref)} has no port or socket that this machine can reach.`, {
-    cause: last,
-  });
 }
 
 /** SQLSTATE classes 28 (authorization) and 3D (no such database) are refusals; the rest is not reached. */

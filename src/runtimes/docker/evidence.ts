@@ -41,14 +41,13 @@ async function processesIn(
   view: View | undefined,
   { ports }: Look,
 ): Promise<readonly SeenProcess[]> {
-  const seen = view ? (ports ? listeningProcessesOf : processesOf)(pidsOf(view.pid)) : [];
+  const seen = view ? (ports ? listeningProcessesOf : processesOf)(pidsOf(view)) : [];
   return seen.length > 0 ? seen : topOf(docker, container.Id);
 }
 
 /** All processes of the control group that the first one is in: one that was started by exec is no child of it. */
-function pidsOf(pid: number): readonly number[] {
-  const groups = textOf(`/proc/${pid}/cgroup`).trimEnd().split('\n');
-  for (const line of groups) {
+function pidsOf({ pid, groups }: View): readonly number[] {
+  for (const line of groups.trimEnd().split('\n')) {
     const [, controllers = '', path = ''] = line.split(':');
     const folder = controllers === '' ? '/sys/fs/cgroup' : join('/sys/fs/cgroup', controllers.replace(/^name=/, ''));
     const pids = textOf(join(folder, path, 'cgroup.procs'))

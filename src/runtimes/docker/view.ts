@@ -14,6 +14,8 @@ export interface View {
   readonly pid: number;
   /** `/proc/4711/root` */
   readonly root: string;
+  /** The control groups that it is in; see cgroups(7) on /proc/PID/cgroup. */
+  readonly groups: string;
   /** The path with its links followed inside the container. What does not exist is taken as it is. */
   real(path: string): Promise<string>;
   /** The same as a path of this process, links followed. */
@@ -23,11 +25,13 @@ export interface View {
 /** Undefined when the container does not run, runs on another machine, or this process may not look into others. */
 export function viewOf(container: Inspected): View | undefined {
   const pid = container.State.Pid;
-  if (!container.State.Running || pid === 0 || !isProcessOf(pid, container.Id)) return undefined;
+  if (!container.State.Running || pid === 0) return undefined;
+  const groups = textOf(`/proc/${pid}/cgroup`);
+  if (!isNamed(groups, container.Id, pid)) return undefined;
   const root = `/proc/${pid}/root`;
   if (!mayEnter(`${root}/`)) return undefined;
   const real = (path: string): Promise<string> => realIn(root, path);
-  return { pid, root, real, here: async (path) => join(root, await real(path)) };
+  return { pid, root, groups, real, here: async (path) => join(root, await real(path)) };
 }
 
 function mayEnter(folder: string): boolean {
@@ -40,8 +44,8 @@ function mayEnter(folder: string): boolean {
 }
 
 /** The number of a process means something only on the machine, and in the pid namespace, of the daemon. */
-const isProcessOf = (pid: number, id: string): boolean =>
-  ['cgroup', 'mountinfo'].some((file) => textOf(`/proc/${pid}/${file}`).includes(id));
+const isNamed = (groups: string, id: string, pid: number): boolean =>
+  groups.includes(id) || textOf(`/proc/${pid}/mountinfo`).includes(id);
 
 async function realIn(root: string, path: string): Promise<string> {
   let links = 0;
