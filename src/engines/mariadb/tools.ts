@@ -108,8 +108,9 @@ export function outputOf(process: Process, what: string, signal: AbortSignal, se
 
 function endedBadly(what: string, code: number, stderr: string): StillpointError {
   const said = lastLines(stderr) || 'it said nothing';
-  // InnoDB refuses to show an older view a table that was made anew since (ER_TABLE_DEF_CHANGED).
-  if (/\(1412\)|definition has changed/.test(said)) {
+  // InnoDB refuses to show an older view a table that was made anew since (ER_TABLE_DEF_CHANGED), and the server to
+  // describe one that is being changed (ER_WARN_I_S_SKIPPED_TABLE).
+  if (/\((1412|1684)\)|definition has changed|definition is being modified/.test(said)) {
     return new StillpointError(
       'source-changed',
       `A table was changed after the point of this backup and before it was read: ${said}`,
