@@ -150,7 +150,7 @@ async function* tables(session: Session, excluded: Reason[], { kind: scope }: Sc
       continue;
     }
     const [sum] = await session.query(`
-      SELECT count(*) AS rows, coalesce(sum(('x' || substr(md5((stillpoint_row.*)::text), 1, 16))::bit(64)::bigint::numeric), 0) AS sum
+      SELECT count(*) AS rows, coalesce(sum(('x' || substr(md5((stillpoint_row.*)::text), 1, 16))::bit(64)::bigint), 0) AS sum
       FROM ONLY ${quoteName(row.schema ?? '', row.name ?? '')} stillpoint_row`);
     // Again, because it may have happened while it was read.
     yield scope === 'files' && (await isRewritten(session, row))

@@ -5,9 +5,11 @@ import { inOrder } from './in-order.ts';
 import { splitFrames } from './zstd-frames.ts';
 
 /** Plain bytes of one frame. */
-const BLOCK = 4 * 1024 * 1024;
+const BLOCK = 1024 * 1024;
+/** Of the frames that were written up to November 2026. */
+const LARGEST_BLOCK = 4 * 1024 * 1024;
 /** zstd never makes a block of 4 MiB larger than this; what is, we did not write. */
-const FRAME_LIMIT = BLOCK + 64 * 1024;
+const FRAME_LIMIT = LARGEST_BLOCK + 64 * 1024;
 /** One block on each core and one that is being filled; bounded, so that memory is. */
 const AT_ONCE = Math.min(availableParallelism(), 16) + 1;
 
@@ -30,7 +32,7 @@ export function compress(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Buffe
 /** A zstd stream that `compress` wrote to its plain bytes. Throws where it is anything else. */
 export const decompress = (stored: AsyncIterable<Buffer>): AsyncGenerator<Buffer> =>
   inOrder(splitFrames(stored, FRAME_LIMIT), AT_ONCE, (frame) =>
-    decompressFrame(frame, { chunkSize: BLOCK, maxOutputLength: BLOCK }),
+    decompressFrame(frame, { chunkSize: BLOCK, maxOutputLength: LARGEST_BLOCK }),
   );
 
 /** At least one block, because an empty file is not a zstd stream. */

@@ -11,7 +11,7 @@ import type { StoredFile } from '../repository.ts';
 import { artifactsOf } from '../stored-manifest.ts';
 import { errnoOf } from './disk.ts';
 
-const CHUNK = 1024 * 1024;
+const CHUNK = 256 * 1024;
 
 export const storedBytes = (path: string, start = 0): Readable =>
   createReadStream(path, { highWaterMark: CHUNK, start });
