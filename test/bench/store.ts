@@ -31,7 +31,7 @@ export async function store(gib = 1): Promise<string[]> {
       command: ['-c', 'max_wal_size=4GB', '-c', 'shared_buffers=256MB', '-c', 'autovacuum=off'],
     });
     const place = { folder, server, program: await build(folder) };
-    await configure(place);
+    await configure(folder);
     await fill(server, gib);
     const dumps = await repeat(PATIENCE.dump, (nth) => dump(place, nth));
     const restores = await repeat(PATIENCE.restore, (nth) => restore(place, nth));
@@ -41,7 +41,8 @@ export async function store(gib = 1): Promise<string[]> {
   }
 }
 
-async function configure({ folder }: Place): Promise<void> {
+/** Repositories `plain` and `locked` in the folder. */
+export async function configure(folder: string): Promise<void> {
   const recipient = await createKeyFile(join(folder, 'key'));
   const encryption = `{ recipients: [${recipient}], identity: { file: ${join(folder, 'key')} } }`;
   await writeFile(
@@ -50,7 +51,8 @@ async function configure({ folder }: Place): Promise<void> {
   );
 }
 
-async function fill(server: Server, gib: number): Promise<void> {
+/** Rows of `gib` GiB in the database bench. */
+export async function fill(server: Server, gib: number): Promise<void> {
   const size = async (): Promise<number> => {
     const [row] = await server.query<{ bytes: string }>(
       "SELECT coalesce(sum(pg_table_size(c.oid)), 0) AS bytes FROM pg_class c WHERE relname LIKE 'orders%' AND relkind = 'r'",
