@@ -20,6 +20,14 @@ export interface BarrierParts extends CaptureRun {
   readonly control: Session;
 }
 
+/** The session that looks and flushes, and what every capture needs beside it. Nothing stays open when it throws. */
+export async function openParts(at: Instance, login: Login, plan: SourcePlan, run: CaptureRun): Promise<BarrierParts> {
+  await using stack = new AsyncDisposableStack();
+  const control = await openMarked(stack, at, login, run.id);
+  run.tell('session', `${control.name} opened`);
+  return { ...run, at, login, plan, stack: stack.move(), control };
+}
+
 /** Stops writes, in a session that does nothing else. Used by every method. */
 export class Barrier {
   readonly #parts: BarrierParts;

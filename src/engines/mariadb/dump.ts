@@ -10,14 +10,14 @@ import type { Put } from '../../repositories/repository.ts';
 import type { Instance, Process } from '../../runtimes/runtime.ts';
 import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
 import type { CaptureRun } from '../engine.ts';
-import { Barrier, type BarrierParts } from './barrier.ts';
+import { Barrier, type BarrierParts, openParts } from './barrier.ts';
 import { beginDump } from './begin.ts';
 import { type Counter, countersOf } from './counters.ts';
 import { asNdjson, counterPrints, type Print, tablePrints } from './fingerprint.ts';
 import { DumpHead } from './head.ts';
 import { dumpName, systemName } from './names.ts';
 import type { ObjectPrint } from './objects.ts';
-import { asPosition, type Place, placeText, readPlace } from './position.ts';
+import { asPosition, movedSince, type Place, readPlace } from './position.ts';
 import { fill, openMarked, type Session } from './session.ts';
 import { hasRows, isTransactional, tablesOf } from './tables.ts';
 import { optionFile, outputOf, startTool } from './tools.ts';
@@ -25,15 +25,7 @@ import { checkUnchanged, definitionsOf } from './unchanged.ts';
 
 /** The dump method: the server's own mariadb-dump, whose transaction begins while writes are held. */
 export async function openDump(at: Instance, login: Login, plan: SourcePlan, run: CaptureRun): Promise<Capture> {
-  const stack = new AsyncDisposableStack();
-  try {
-    const control = await openMarked(stack, at, login, run.id);
-    run.tell('session', `${control.name} opened`);
-    return new Dump({ ...run, at, login, plan, stack, control });
-  } catch (cause) {
-    await stack.disposeAsync();
-    throw cause;
-  }
+  return new Dump(await openParts(at, login, plan, run));
 }
 
 class Dump implements Capture {
@@ -101,15 +93,7 @@ class Dump implements Capture {
   }
 
   async still(): Promise<readonly Reason[]> {
-    const before = this.#place;
-    const now = await readPlace(this.#parts.control);
-    if (before === undefined || before.binlog === '') {
-      const text = 'there is no binary log: nothing shows whether a commit fell between the dump and its fingerprint';
-      return [{ code: 'unproven', text }];
-    }
-    if (placeText(before) === placeText(now)) return [];
-    const text = `a transaction ended between dump and fingerprint: ${placeText(before)} before, ${placeText(now)} after`;
-    return [{ code: 'transactions-moved', text }];
+    return movedSince(this.#parts.control, this.#place, 'between dump and fingerprint');
   }
 
   async finish(put: Put, _cut: CutFiles | undefined, signal: AbortSignal): Promise<Captured> {

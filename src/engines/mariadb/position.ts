@@ -1,3 +1,4 @@
+import type { Reason } from '../../model/level.ts';
 import type { Position as ModelPosition } from '../../model/position.ts';
 import type { Session } from './session.ts';
 
@@ -19,6 +20,21 @@ export async function readPlace(session: Session): Promise<Place> {
 export function placeText({ gtid, binlog, applied }: Place): string {
   const own = binlog === '' ? 'no binary log' : `GTID ${gtid || 'none yet'} at ${binlog}`;
   return applied === '' ? own : `${own}, applied ${applied}`;
+}
+
+/** Whether a transaction ended since `before`; `when` is how that is told: `between cut and fingerprint`. */
+export async function movedSince(
+  session: Session,
+  before: Place | undefined,
+  when: string,
+): Promise<readonly Reason[]> {
+  const now = await readPlace(session);
+  if (before === undefined || before.binlog === '') {
+    return [{ code: 'unproven', text: `there is no binary log: nothing shows whether a commit fell ${when}` }];
+  }
+  if (placeText(before) === placeText(now)) return [];
+  const text = `a transaction ended ${when}: ${placeText(before)} before, ${placeText(now)} after`;
+  return [{ code: 'transactions-moved', text }];
 }
 
 export const asPosition = (what: string, place: Place): ModelPosition => ({

@@ -11,13 +11,13 @@ import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
 import type { CaptureRun } from '../engine.ts';
 import { watchRoom } from '../room.ts';
 import { store } from '../stored.ts';
-import { Barrier, type BarrierParts } from './barrier.ts';
+import { Barrier, type BarrierParts, openParts } from './barrier.ts';
 import { type Counter, countersOf, leastNumbers } from './counters.ts';
 import { asNdjson, counterPrints, type Print, tablePrints } from './fingerprint.ts';
 import { logOf } from './flush.ts';
 import { binlogsOf, imageName, imageOf } from './image.ts';
 import type { ObjectPrint } from './objects.ts';
-import { asPosition, type Place, placeText, readPlace } from './position.ts';
+import { asPosition, movedSince, type Place, readPlace } from './position.ts';
 import { fill, openMarked, type Session } from './session.ts';
 import { type Table, tablesOf } from './tables.ts';
 import { checkUnchanged, definitionsOf } from './unchanged.ts';
@@ -25,15 +25,7 @@ import { readNow, type Unpinned, unmoved, unpinnedOf } from './without-transacti
 
 /** The snapshot method: storage is cut by somebody else while commits are held; the server recovers the image by itself. */
 export async function openSnapshot(at: Instance, login: Login, plan: SourcePlan, run: CaptureRun): Promise<Capture> {
-  const stack = new AsyncDisposableStack();
-  try {
-    const control = await openMarked(stack, at, login, run.id);
-    run.tell('session', `${control.name} opened`);
-    return new Snapshot({ ...run, at, login, plan, stack, control });
-  } catch (cause) {
-    await stack.disposeAsync();
-    throw cause;
-  }
+  return new Snapshot(await openParts(at, login, plan, run));
 }
 
 /** What is known of a cut. */
@@ -110,15 +102,7 @@ class Snapshot implements Capture {
   }
 
   async still(): Promise<readonly Reason[]> {
-    const before = this.#point?.place;
-    const now = await readPlace(this.#parts.control);
-    if (before === undefined || before.binlog === '') {
-      const text = 'there is no binary log: nothing shows whether a commit fell between the cut and its fingerprint';
-      return [{ code: 'unproven', text }];
-    }
-    if (placeText(before) === placeText(now)) return [];
-    const text = `a transaction ended around the cut: ${placeText(before)} before, ${placeText(now)} after`;
-    return [{ code: 'transactions-moved', text }];
+    return movedSince(this.#parts.control, this.#point?.place, 'between cut and fingerprint');
   }
 
   async finish(put: Put, cut: CutFiles | undefined, signal: AbortSignal): Promise<Captured> {

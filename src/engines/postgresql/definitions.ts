@@ -1,8 +1,8 @@
-import { StillpointError } from '../../model/errors.ts';
+import { messageOf, StillpointError } from '../../model/errors.ts';
 import type { Reason } from '../../model/level.ts';
 import type { Print, Scope } from './fingerprint.ts';
 import { CLUSTER_OBJECTS, DATABASE_OBJECTS, PASSWORDS } from './objects.ts';
-import type { Session } from './session.ts';
+import { type Session, sqlStateOf } from './session.ts';
 
 /** Everything that changes how a value is printed is fixed, so that equal data gives equal text on both sides. */
 export const FIXED = `SET search_path = pg_catalog; SET row_security = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD';
@@ -56,7 +56,7 @@ async function definitions(session: Session, queries: readonly string[], databas
 const dropped =
   ({ database }: Session) =>
   (cause: unknown): never => {
-    if (!(cause instanceof Error && 'code' in cause && cause.code === 'XX000')) throw cause;
-    const text = `In database ${database} something was dropped right after the point, before its definition was read: ${cause.message}.`;
+    if (sqlStateOf(cause) !== 'XX000') throw cause;
+    const text = `In database ${database} something was dropped right after the point, before its definition was read: ${messageOf(cause)}.`;
     throw new StillpointError('source-changed', text, { cause });
   };

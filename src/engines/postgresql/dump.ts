@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { ServerChange } from '../../model/change.ts';
 import { asStillpointError, messageOf, StillpointError } from '../../model/errors.ts';
-import type { RunId } from '../../model/id.ts';
 import type { Reason } from '../../model/level.ts';
 import type { Artifact } from '../../model/manifest.ts';
 import type { SourcePlan } from '../../model/plan.ts';
@@ -12,16 +11,17 @@ import type { Millis } from '../../model/time.ts';
 import type { Put } from '../../repositories/repository.ts';
 import type { Instance, Process } from '../../runtimes/runtime.ts';
 import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
-import type { CaptureRun, Tell } from '../engine.ts';
+import type { CaptureRun } from '../engine.ts';
 import { Archive } from './archive.ts';
 import { clusterPrints, databasePrints } from './definitions.ts';
 import { fingerprint, type Print, type Scope } from './fingerprint.ts';
 import { Globals } from './globals.ts';
 import { acquireBudget, TableHold } from './hold.ts';
 import { applicationName, dumpName, globalsName } from './names.ts';
+import { type CaptureParts, openParts } from './parts.ts';
 import { Readers } from './readers.ts';
 import { between, readSequences, type Sequences } from './sequences.ts';
-import { fill, openSession, type Session } from './session.ts';
+import { fill, type Session } from './session.ts';
 import { movedSince } from './still.ts';
 import { holdsData } from './tables.ts';
 import { outputOf, type Tools, toolsOf } from './tools.ts';
@@ -34,31 +34,12 @@ const LOCK_WAIT = 10_000;
 
 /** The dump method: a snapshot per database, all of one moment, and the server's own pg_dump on each. */
 export async function openDump(at: Instance, login: Login, plan: SourcePlan, run: CaptureRun): Promise<Capture> {
-  const application = applicationName(run.id);
-  const stack = new AsyncDisposableStack();
-  const open = async (database?: string): Promise<Session> =>
-    stack.use(await openSession(at, login, application, database));
-  try {
-    const control = await open();
-    run.tell('session', `session ${control.name} opened`);
-    const tools = toolsOf(at, login, application, control.endpoint, plan.facts.settings.programs);
-    return new Dump({ ...run, at, plan, statements: plan.statements, stack, open, control, tools });
-  } catch (cause) {
-    await stack.disposeAsync();
-    throw cause;
-  }
+  const parts = await openParts(at, login, plan, run);
+  const { programs } = plan.facts.settings;
+  return new Dump({ ...parts, tools: toolsOf(at, login, applicationName(run.id), parts.control.endpoint, programs) });
 }
 
-interface Parts {
-  readonly id: RunId;
-  readonly holdLimit: Millis;
-  readonly tell: Tell;
-  readonly at: Instance;
-  readonly plan: SourcePlan;
-  readonly statements: Readonly<Record<string, string>>;
-  readonly stack: AsyncDisposableStack;
-  readonly open: (database?: string) => Promise<Session>;
-  readonly control: Session;
+interface Parts extends CaptureParts {
   readonly tools: Tools;
 }
 

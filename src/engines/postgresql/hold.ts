@@ -4,12 +4,12 @@ import type { Millis } from '../../model/time.ts';
 import type { Hold, Witness } from '../capture.ts';
 import { lease } from '../lease.ts';
 import { outwaitAutovacuum } from './autovacuum.ts';
-import { fill, Raw, type Session } from './session.ts';
+import { fill, Raw, type Session, sqlStateOf } from './session.ts';
 import { type LockTarget, tablesToLock } from './tables.ts';
 import { watchWait } from './waiting.ts';
 
 /** SQLSTATE query_canceled. */
-const isCancelled = (cause: unknown): boolean => cause instanceof Error && 'code' in cause && cause.code === '57014';
+const isCancelled = (cause: unknown): boolean => sqlStateOf(cause) === '57014';
 
 /** What a hold needs: one session per database to lock in, and one beside them to look and flush with. */
 export interface HoldSessions {

@@ -73,7 +73,11 @@ export async function openSession(
 }
 
 /** Said by the server or the system, with a code; what the driver says of a session that is gone has none. */
-const isSaid = (cause: unknown): boolean => cause instanceof Error && 'code' in cause && cause.code !== undefined;
+const isSaid = (cause: unknown): boolean => sqlStateOf(cause) !== undefined;
+
+/** What the server said it was, see the manual's appendix A; undefined for what it did not say. */
+export const sqlStateOf = (cause: unknown): string | undefined =>
+  cause instanceof Error && 'code' in cause && cause.code !== undefined ? String(cause.code) : undefined;
 
 const sessionEnded = (at: Instance, database: string, cause: unknown): StillpointError =>
   new StillpointError(
@@ -95,7 +99,7 @@ function alreadyConnected(stream: Duplex): Duplex {
 /** SQLSTATE classes 28 (authorization) and 3D (no such database) are refusals; the rest is not reached. */
 function loginError(cause: unknown, at: Instance, login: Login, database: string): StillpointError {
   const where = formatRef(at.ref);
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const code = sqlStateOf(cause) ?? '';
   const said = messageOf(cause);
   if (code.startsWith('28'))
     return new StillpointError('login-refused', `${where} refused the login of ${login.user}: ${said}.`, { cause });

@@ -1,6 +1,5 @@
 import type { ServerChange } from '../../model/change.ts';
 import { messageOf, StillpointError } from '../../model/errors.ts';
-import type { RunId } from '../../model/id.ts';
 import type { Reason } from '../../model/level.ts';
 import type { Artifact } from '../../model/manifest.ts';
 import type { SourcePlan } from '../../model/plan.ts';
@@ -10,15 +9,15 @@ import type { Millis } from '../../model/time.ts';
 import type { Put } from '../../repositories/repository.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
-import type { CaptureRun, Tell } from '../engine.ts';
+import type { CaptureRun } from '../engine.ts';
 import { watchRoom } from '../room.ts';
 import { store } from '../stored.ts';
 import { notCompared, printsAround } from './around.ts';
 import { asLines } from './fingerprint.ts';
 import { acquireBudget, TableHold } from './hold.ts';
 import { imageOf, type Segments } from './image.ts';
-import { applicationName } from './names.ts';
-import { fill, openSession, type Session } from './session.ts';
+import { type CaptureParts, openParts } from './parts.ts';
+import { fill, type Session, sqlStateOf } from './session.ts';
 import { Sight } from './sight.ts';
 
 /** SQLSTATE insufficient_privilege. */
@@ -26,33 +25,11 @@ const NO_RIGHT = '42501';
 
 /** The snapshot method: storage is cut by somebody else; this makes the cut short, proves what it holds, and stores it. */
 export async function openSnapshot(at: Instance, login: Login, plan: SourcePlan, run: CaptureRun): Promise<Capture> {
-  const stack = new AsyncDisposableStack();
-  const open = async (database?: string): Promise<Session> =>
-    stack.use(await openSession(at, login, applicationName(run.id), database));
-  try {
-    const control = await open();
-    run.tell('session', `session ${control.name} opened`);
-    return new Snapshot({ ...run, at, plan, statements: plan.statements, stack, open, control });
-  } catch (cause) {
-    await stack.disposeAsync();
-    throw cause;
-  }
-}
-
-interface Parts {
-  readonly id: RunId;
-  readonly holdLimit: Millis;
-  readonly tell: Tell;
-  readonly at: Instance;
-  readonly plan: SourcePlan;
-  readonly statements: Readonly<Record<string, string>>;
-  readonly stack: AsyncDisposableStack;
-  readonly open: (database?: string) => Promise<Session>;
-  readonly control: Session;
+  return new Snapshot(await openParts(at, login, plan, run));
 }
 
 class Snapshot implements Capture {
-  readonly #parts: Parts;
+  readonly #parts: CaptureParts;
   readonly #lost = new AbortController();
   readonly lost = this.#lost.signal;
   #holders: readonly Session[] = [];
@@ -62,7 +39,7 @@ class Snapshot implements Capture {
   /** Where the last checkpoint before the window began; the image's own is no older. */
   #redo = '';
 
-  constructor(parts: Parts) {
+  constructor(parts: CaptureParts) {
     this.#parts = parts;
   }
 
@@ -158,7 +135,7 @@ class Snapshot implements Capture {
       await control.query(fill(statements.checkpoint));
       tell('checkpoint', 'checkpoint made: little log to replay');
     } catch (cause) {
-      if (!(cause instanceof Error && 'code' in cause && cause.code === NO_RIGHT)) throw cause;
+      if (sqlStateOf(cause) !== NO_RIGHT) throw cause;
       tell('checkpoint', `no checkpoint of our own (${messageOf(cause)}); a restore replays more log`);
     }
     const [row] = await control.query('SELECT redo_lsn AS lsn FROM pg_control_checkpoint()');
