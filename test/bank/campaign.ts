@@ -3,32 +3,22 @@
  * combination of storage, method and durability. Each result is a line in .cache/campaign.ndjson as it comes: killed, it
  * goes on where it was; `--fresh` begins anew. At the end, and with `--report` alone, it writes docs/one-instant.md.
  */
-import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
+import { Ndjson } from '../support/ndjson.ts';
 import { COMBINATIONS, type Combination, type Line, nameOf, report } from './campaign-report.ts';
 import { makeCutter } from './cut.ts';
 import { startBank } from './servers.ts';
 import { startTransfers } from './transfers.ts';
 
-const LINES = fileURLToPath(new URL('../../.cache/campaign.ndjson', import.meta.url));
+const results = new Ndjson<Line>(fileURLToPath(new URL('../../.cache/campaign.ndjson', import.meta.url)));
 const PAGE = fileURLToPath(new URL('../../docs/one-instant.md', import.meta.url));
 /** The tables grow with every cut; new servers keep the cuts alike. */
 const CUTS_PER_BANK = 13;
-
-async function readLines(): Promise<readonly Line[]> {
-  const text = await readFile(LINES, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return '';
-    throw cause;
-  });
-  return text
-    .split('\n')
-    .filter((it) => it !== '')
-    .map((it) => JSON.parse(it) as Line);
-}
 
 async function run(combination: Combination, cuts: number, commit: string): Promise<void> {
   await using bank = await startBank(combination);
@@ -54,7 +44,7 @@ async function run(combination: Combination, cuts: number, commit: string): Prom
       off: books.total - books.opening,
       differences: differences.length,
     };
-    await appendFile(LINES, `${JSON.stringify(line)}\n`);
+    await results.append(line);
     process.stdout.write(
       `${line.combination}: ${line.claimed ? 'one instant' : `not one instant (${line.reasons.join(', ')})`}, ${due} due, ${missing} missing, ${line.uncaused} uncaused\n`,
     );
@@ -66,13 +56,12 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 const wanted = Math.ceil(Number(positionals[0] ?? 200) / COMBINATIONS.length);
-await mkdir(dirname(LINES), { recursive: true });
-if (values.fresh) await rm(LINES, { force: true });
+if (values.fresh) await results.remove();
 process.env.TESTCONTAINERS_RYUK_DISABLED = 'true';
 if (!values.report) {
   const { stdout: commit } = await execa('git', ['rev-parse', '--short', 'HEAD'], { cwd: dirname(PAGE) });
   const left = async (of: Combination): Promise<number> =>
-    wanted - (await readLines()).filter((it) => it.combination === nameOf(of)).length;
+    wanted - (await results.read()).filter((it) => it.combination === nameOf(of)).length;
   // Round by round, so that what is there of a campaign that was cut short is of every kind.
   for (let open = true; open; ) {
     open = false;
@@ -84,7 +73,7 @@ if (!values.report) {
     }
   }
 }
-const lines = await readLines();
+const lines = await results.read();
 await writeFile(PAGE, report(lines));
 process.stdout.write(report(lines));
 process.exitCode = lines.every((it) => it.missing + it.uncaused + it.torn + it.differences === 0) ? 0 : 1;

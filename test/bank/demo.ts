@@ -5,13 +5,14 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { constants, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { execa } from 'execa';
 import { stringify } from 'yaml';
-import { CommandFailed, Stillpoint } from '../demo/stillpoint.ts';
+import { interruptible } from '../demo/interruptible.ts';
+import { Stillpoint } from '../demo/stillpoint.ts';
 import { tryImage } from '../environment/images.ts';
 import { balance, type Ledgers, readLedger } from './books.ts';
 import { SERVERS, type ServerName } from './schema.ts';
@@ -138,17 +139,4 @@ function say(text: string): void {
 }
 
 process.env.TESTCONTAINERS_RYUK_DISABLED = 'true';
-const interrupted = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupted.abort(name));
-try {
-  await demo(interrupted.signal);
-} catch (error) {
-  if (interrupted.signal.aborted) {
-    const name: 'SIGINT' | 'SIGTERM' | 'SIGHUP' = interrupted.signal.reason;
-    say('Interrupted; nothing is left behind.');
-    process.exitCode = 128 + constants.signals[name];
-  } else if (error instanceof CommandFailed) {
-    say(`${error.message} The demo ends here; nothing is left behind.`);
-    process.exitCode = 1;
-  } else throw error;
-}
+await interruptible(demo);

@@ -2,13 +2,13 @@
  * `npm run demo`: a PostgreSQL that people write to all the time is backed up, and the backup proven by restoring it.
  * `--keep` leaves the server and the backup to look around in; `--end [FOLDER…]` ends what was kept.
  */
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { endAbandoned } from '../embedded/folder.ts';
 import { type Embedded, startEmbedded } from '../embedded/postgres.ts';
+import { interruptible } from './interruptible.ts';
 import { countShop, openShop } from './shop.ts';
-import { CommandFailed, Stillpoint } from './stillpoint.ts';
+import { Stillpoint } from './stillpoint.ts';
 import { farewell, summary } from './summary.ts';
 import { startWriters } from './writers.ts';
 
@@ -61,20 +61,7 @@ const { values, positionals } = parseArgs({
   options: { keep: { type: 'boolean' }, end: { type: 'boolean' } },
   allowPositionals: true,
 });
-const interrupted = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(name, () => interrupted.abort(name));
-}
-try {
+await interruptible(async (signal) => {
   if (values.end) for (const folder of await endAbandoned(positionals)) say(`Ended and removed ${folder}`);
-  else await demo(values.keep ?? false, interrupted.signal);
-} catch (error) {
-  if (interrupted.signal.aborted) {
-    const name: 'SIGINT' | 'SIGTERM' | 'SIGHUP' = interrupted.signal.reason;
-    say('Interrupted; nothing is left behind.');
-    process.exitCode = 128 + constants.signals[name];
-  } else if (error instanceof CommandFailed) {
-    say(`${error.message} The demo ends here; nothing is left behind.`);
-    process.exitCode = 1;
-  } else throw error;
-}
+  else await demo(values.keep ?? false, signal);
+});

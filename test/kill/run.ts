@@ -2,34 +2,22 @@
  * `npm run kills [-- DEATH…]`: every death at every moment of a run over two engines. Each trial is a line in
  * .cache/kills.ndjson as it comes: killed, it goes on where it was; `--fresh` begins anew. Writes docs/kills.md.
  */
-import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Ndjson } from '../support/ndjson.ts';
 import { type Arena, openArena } from './arena.ts';
 import { startDaemon } from './daemon.ts';
 import { DEATHS, type Death, snapshotHangs } from './deaths.ts';
 import { report } from './report.ts';
 import { momentsOf, type Trial, tryDeath } from './trial.ts';
 
-const LINES = fileURLToPath(new URL('../../.cache/kills.ndjson', import.meta.url));
+const results = new Ndjson<Trial>(fileURLToPath(new URL('../../.cache/kills.ndjson', import.meta.url)));
 const PAGE = fileURLToPath(new URL('../../docs/kills.md', import.meta.url));
-
-async function readTrials(): Promise<readonly Trial[]> {
-  const text = await readFile(LINES, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return '';
-    throw cause;
-  });
-  return text
-    .split('\n')
-    .filter((it) => it !== '')
-    .map((it) => JSON.parse(it) as Trial);
-}
 
 const { values, positionals } = parseArgs({ options: { fresh: { type: 'boolean' } }, allowPositionals: true });
 process.env.TESTCONTAINERS_RYUK_DISABLED = 'true';
-await mkdir(dirname(LINES), { recursive: true });
-if (values.fresh) await rm(LINES, { force: true });
+if (values.fresh) await results.remove();
 {
   // Testcontainers, docker and the command line all go by this.
   await using daemon = await startDaemon(['postgres-15', 'mariadb-10.11']);
@@ -40,12 +28,12 @@ if (values.fresh) await rm(LINES, { force: true });
     durability: 'strict',
     methods: { postgres: 'snapshot', mariadb: 'dump' },
   } as const;
-  const done = await readTrials();
+  const done = await results.read();
   const isWanted = ({ name }: Death): boolean => positionals.length === 0 || positionals.includes(name);
   const attempt = async (arena: Arena, death: Death, at: string): Promise<void> => {
     if (!isWanted(death) || done.some((it) => it.death === death.name && it.at === at)) return;
     const trial = await tryDeath(arena, death, at);
-    await appendFile(LINES, `${JSON.stringify(trial)}\n`);
+    await results.append(trial);
     process.stdout.write(`${trial.death} at ${at}: ${trial.problems.join('; ') || 'as it must be'}\n`);
   };
   {
@@ -56,6 +44,6 @@ if (values.fresh) await rm(LINES, { force: true });
   await using arena = await openArena({ ...options, hanging: true });
   await attempt(arena, snapshotHangs, 'held mariadb');
 }
-const trials = await readTrials();
+const trials = await results.read();
 await writeFile(PAGE, report(trials, `Last run ${new Date().toISOString().slice(0, 10)}.`));
 process.exitCode = trials.every((it) => it.problems.length === 0) ? 0 : 1;
