@@ -45,7 +45,7 @@ export async function tryDeath(arena: Arena, death: Death, at: string): Promise<
   // A moment that this run does not come by is no trial.
   await Promise.race([struck.promise, running]);
   if (pid === 0) {
-    const { code, stderr } = await running;
+    const { code, stderr, lines } = await running;
     return {
       death: death.name,
       at,
@@ -53,7 +53,7 @@ export async function tryDeath(arena: Arena, death: Death, at: string): Promise<
       waited,
       found: 0,
       removed: 0,
-      problems: [`it was never ${at}: ${stderr}`],
+      problems: [`it was never ${at}: ${stderr}${JSON.stringify(lines.at(-1))}`],
     };
   }
   await struck.promise;

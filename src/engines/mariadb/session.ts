@@ -52,7 +52,10 @@ export async function openSession(at: Instance, login: Login, application: strin
   stream.once('end', () => ended.abort(new Error('the server ended the session')));
   const query = (sql: string): Promise<readonly Row[]> =>
     new Promise((resolve, reject) => {
-      client.query(sql, (cause, result, fields) => (cause ? reject(cause) : resolve(lastRows(result, fields))));
+      client.query(sql, (cause, result, fields) => {
+        if (cause) reject(errorOf(cause).code === '' ? sessionEnded(at, cause) : cause);
+        else resolve(lastRows(result, fields));
+      });
     });
   try {
     await new Promise<void>((resolve, reject) => {
@@ -119,10 +122,16 @@ function loginError(cause: unknown, at: Instance, login: Login): StillpointError
   return new StillpointError('unreachable', `${where}: the login did not succeed: ${said}.`, { cause });
 }
 
+/** What the driver says of a session that is gone has no code, unlike what the server or the system said. */
+const sessionEnded = (at: Instance, cause: Error): StillpointError =>
+  new StillpointError('backup-failed', `A session on ${formatRef(at.ref)} was ended by the server or the network.`, {
+    cause,
+  });
+
 /** The name and the number of a server's error; empty and 0 for any other. */
 export function errorOf(cause: unknown): { readonly code: string; readonly errno: number } {
   if (!(cause instanceof Error)) return { code: '', errno: 0 };
-  return { code: 'code' in cause ? String(cause.code) : '', errno: 'errno' in cause ? Number(cause.errno) : 0 };
+  return { code: 'code' in cause ? String(cause.code ?? '') : '', errno: 'errno' in cause ? Number(cause.errno) : 0 };
 }
 
 /** Fills the named parameters of a recipe's statement. A parameter that is missing is a fault of the engine. */
