@@ -10,7 +10,7 @@ import type { World } from './world.ts';
 export interface Storage extends AsyncDisposable {
   /** How many snapshots one call of `cut` takes. */
   readonly cuts: number;
-  /** Before the window: makes the cut short. */
+  /** Before the window, and again right before the hold: makes the cut short. */
   settle(): Promise<void>;
   /** Cuts all at once; when the cut lay, by source. After a void cut it may be called again. */
   cut(): Promise<Readonly<Record<string, Interval>>>;

@@ -34,6 +34,8 @@ export async function cutTogether(
   const window = new OpenWindow(captures, storage, plan, emit);
   const changes = await window.ready();
   await using _protected = await protect(changes);
+  // Once more, and now it is short: what was written since would be written back within the hold.
+  await storage.settle();
   try {
     await window.holdAll(signal);
     await window.flushAll();

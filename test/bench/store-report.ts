@@ -18,7 +18,12 @@ const streamOf = (done: Done): number => done.at('dumped') - done.at('resumed');
 const fingerprintOf = (done: Done): number => done.at('fingerprint') - done.at('dumped');
 const loadOf = (done: Done): number => done.at('recovered') - done.at('restoring');
 
-export function report(gib: number, dumps: readonly DumpRound[], restores: readonly RestoreRound[]): string[] {
+export function report(
+  gib: number,
+  warm: number,
+  dumps: readonly DumpRound[],
+  restores: readonly RestoreRound[],
+): string[] {
   const raws = dumps.map(({ raw }) => raw);
   const base = restores.map(({ raw }) => raw);
   const row = (what: string, times: readonly number[], against: readonly number[], goal = ''): string => {
@@ -31,8 +36,8 @@ export function report(gib: number, dumps: readonly DumpRound[], restores: reado
   const saved = plain[0]?.events.find((it) => it.event === 'saved');
   const size = (value: unknown): string => `${(Number(value) / 1024 ** 2).toFixed(0)} MiB`;
   return [
-    `A database of ${gib} GiB without its indexes, PostgreSQL 15 in a container, quiet and in memory; ${dumps.length} rounds of dumps and`,
-    `${restores.length} of restores, each after one that does not count. A dump of it has ${size(saved?.plainBytes)}, stored ${size(saved?.storedBytes)}.`,
+    `A database of ${gib} GiB without its indexes, PostgreSQL 15 in a container, quiet and in memory; rounds of dumps: ${dumps.length},`,
+    `of restores: ${restores.length}${warm > 0 ? ', each after one that does not count' : ''}. A dump of it has ${size(saved?.plainBytes)}, stored ${size(saved?.storedBytes)}.`,
     'A ratio is the median of those within a round, with the least and the most; sync is part of every time.',
     '',
     '| | median | times the raw pipeline | goal |',

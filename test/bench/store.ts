@@ -13,6 +13,8 @@ import { runProgram } from './timed-program.ts';
 
 const GIB = 1024 ** 3;
 const PAIRS = 5;
+/** From this size on a round takes ten minutes, and what the first one finds cold is little beside it: it counts. */
+const LARGE = 4;
 /** No further pair is begun after this long; one is always measured. */
 const PATIENCE = { dump: 5 * 60_000, restore: 4 * 60_000 };
 
@@ -33,9 +35,10 @@ export async function store(gib = 1): Promise<string[]> {
     const place = { folder, server, program: await build(folder) };
     await configure(folder);
     await fill(server, gib);
-    const dumps = await repeat(PATIENCE.dump, (nth) => dump(place, nth));
-    const restores = await repeat(PATIENCE.restore, (nth) => restore(place, nth));
-    return report(gib, dumps, restores);
+    const warm = gib < LARGE ? 1 : 0;
+    const dumps = await repeat(PATIENCE.dump, warm, (nth) => dump(place, nth));
+    const restores = await repeat(PATIENCE.restore, warm, (nth) => restore(place, nth));
+    return report(gib, warm, dumps, restores);
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -70,15 +73,15 @@ export async function fill(server: Server, gib: number): Promise<void> {
   await server.query('CHECKPOINT', 'bench');
 }
 
-/** Pairs until there are enough or patience is at its end; a first one warms the caches up and does not count. */
-async function repeat<T>(patience: number, round: (nth: number) => Promise<T>): Promise<readonly T[]> {
+/** Pairs until there are enough or patience is at its end; the first `warm` fill the caches and do not count. */
+async function repeat<T>(patience: number, warm: number, round: (nth: number) => Promise<T>): Promise<readonly T[]> {
   const rounds: T[] = [];
   const end = performance.now() + patience;
-  for (let nth = 0; nth <= PAIRS && (rounds.length < 2 || performance.now() < end); nth += 1) {
+  for (let nth = 0; nth < warm + PAIRS && (rounds.length <= warm || performance.now() < end); nth += 1) {
     rounds.push(await round(nth));
     process.stderr.write(`round ${nth}: ${JSON.stringify(rounds.at(-1), brief)}\n`);
   }
-  return rounds.slice(1);
+  return rounds.slice(warm);
 }
 
 const brief = (key: string, value: unknown): unknown =>

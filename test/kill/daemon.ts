@@ -18,6 +18,21 @@ export interface Daemon extends AsyncDisposable {
 
 const START_LIMIT = 60_000;
 
+/** A container may outlive the daemon that was to remove it, with the shim that its control group hangs on. */
+async function endShims(folder: string): Promise<void> {
+  const { stdout } = await execa('ps', ['-eo', 'pid=,ppid=,args=']);
+  const all = stdout.split('\n').map((it) => /^ *(\d+) +(\d+) (.*)$/.exec(it) ?? []);
+  const shims = all.filter(([, , , args = '']) => args.includes('containerd-shim') && args.includes(folder));
+  const pids = shims.flatMap(([, pid]) => [pid, ...all.filter(([, , parent]) => parent === pid).map((it) => it[1])]);
+  if (pids.length > 0) await execa('kill', ['-KILL', ...pids.filter((it) => it !== undefined)], { reject: false });
+}
+
+/** The deepest first. */
+async function mountsBelow(folder: string): Promise<readonly string[]> {
+  const points = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((it) => it.split(' ')[1] ?? '');
+  return points.filter((it) => it.startsWith(`${folder}/`)).toReversed();
+}
+
 export async function startDaemon(images: readonly ImageName[]): Promise<Daemon> {
   const tags = await Promise.all(images.map((it) => image(it)));
   const folder = await mkdtemp('/var/tmp/stillpoint-daemon-');
@@ -74,8 +89,9 @@ export async function startDaemon(images: readonly ImageName[]): Promise<Daemon>
       // With live-restore it may outlive the daemon.
       await endContainerd('TERM');
       await execa('ip', ['link', 'delete', bridge]);
-      // It mounts its folder on itself, so that mounts below it stay private.
-      await execa('umount', ['--lazy', join(folder, 'data')], { reject: false });
+      await endShims(folder);
+      // It mounts its folder on itself, so that mounts below it stay private; a container that outlived it has more.
+      for (const mount of await mountsBelow(folder)) await execa('umount', ['--lazy', mount], { reject: false });
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +14,8 @@ export interface Death {
   readonly within: Readonly<Partial<Record<ServerName, number>>>;
   /** Whether the run itself dies of it. */
   readonly kills: boolean;
+  /** No run can make its backup that has not made it before. */
+  readonly fails?: true;
   /** Before the run. */
   arm?(arena: Arena): Promise<void>;
   strike(arena: Arena, pid: number): Promise<void>;
@@ -24,6 +27,17 @@ export interface Death {
 const LOCAL = 2_000;
 /** Where only the server's own clock ends the hold. */
 const BY_LIMIT = HOLD_LIMIT + 2_000;
+
+/** A run that is stuck is for its own limits to end. */
+const RUN_LIMIT = 120_000;
+
+async function ended(pid: number): Promise<void> {
+  const end = performance.now() + RUN_LIMIT;
+  while (existsSync(`/proc/${pid}`)) {
+    if (performance.now() > end) throw new Error(`the run did not end within ${RUN_LIMIT / 1000} s`);
+    await sleep(20);
+  }
+}
 
 const signal = (pid: number, name: NodeJS.Signals): void => {
   try {
@@ -71,6 +85,7 @@ const storeFull: Death = {
   name: 'store full',
   within: { postgres: LOCAL, mariadb: LOCAL },
   kills: false,
+  fails: true,
   async strike({ store }, pid) {
     // The run must not get to its end while the store is being filled.
     signal(pid, 'SIGSTOP');
@@ -78,7 +93,10 @@ const storeFull: Death = {
     await execa('fallocate', ['--length', `${bavail * bsize}`, join(store.path, 'ballast')]);
     signal(pid, 'SIGCONT');
   },
-  mend: ({ store }) => rm(join(store.path, 'ballast'), { force: true }),
+  async mend({ store }, pid) {
+    await ended(pid);
+    await rm(join(store.path, 'ballast'), { force: true });
+  },
 };
 
 /** The containers live on; what the run had open through the daemon is gone. */

@@ -21,6 +21,9 @@ export interface Trial {
 export const moment = (line: Line): string =>
   [line.event, line.source, line.step ?? line.artifact].filter((it) => it !== undefined).join(' ');
 
+/** Moments at which the backup has been made. */
+const AFTER = ['saved', 'result'];
+
 /** Every moment of a healthy run, in order. */
 export async function momentsOf(arena: Arena): Promise<readonly string[]> {
   const whole = await arena.run(['backup', 'bank']);
@@ -75,6 +78,8 @@ export async function tryDeath(arena: Arena, death: Death, at: string): Promise<
   if (death.kills && code !== 0 && signal !== 'SIGKILL') problems.push(`it ended with exit ${code}`);
   if (!death.kills && code !== 0 && code !== 7 && code !== 5)
     problems.push(`it ended with ${signal ?? `exit ${code}`}: ${JSON.stringify(lines.at(-1))}`);
+
+  if (death.fails && saved && !AFTER.includes(at)) problems.push('it made its backup all the same');
 
   const whole = await arena.listed();
   // Killed between its last act and its end, a run has made its backup all the same.

@@ -24,6 +24,9 @@ export interface StallArena extends AsyncDisposable {
   readonly subvolume: string;
   /** Locks the tables of one PostgreSQL for so many milliseconds, as anybody might. */
   stop(name: string, millis: number): Promise<void>;
+  /** A snapshot that `clear` removes: while one is being deleted, single cuts take a second. */
+  taken(path: string): void;
+  clear(): Promise<void>;
   /** The longest that any writer had to wait for a write in this span. */
   longest(span: Span): Promise<number>;
 }
@@ -41,6 +44,7 @@ export async function openStallArena(count: number, tables: number): Promise<Sta
     const subvolume = join(disk.path, 'servers');
     await execa('btrfs', ['subvolume', 'create', subvolume]);
     const started: Started[] = [];
+    const snapshots: string[] = [];
     for (let n = 0; n < count; n++) {
       const engine: ServerName = n % 2 === 0 ? 'postgres' : 'mariadb';
       const source = join(subvolume, `${engine}-${n}`);
@@ -72,6 +76,13 @@ export async function openStallArena(count: number, tables: number): Promise<Sta
           ['LOCK TABLE t1, t2, t3, t4, t5, t6, t7, t8, t9, t10'],
           ['SELECT pg_sleep(?)', millis / 1000],
         );
+      },
+      taken: (path) => void snapshots.push(path),
+      async clear() {
+        await execa('btrfs', ['subvolume', 'delete', ...snapshots.splice(0)]);
+        // The cleaner begins with the next commit.
+        await execa('btrfs', ['filesystem', 'sync', disk.path]);
+        await execa('btrfs', ['subvolume', 'sync', disk.path]);
       },
       async longest(span) {
         const answer = new Promise<number>((resolve) => worker.once('message', resolve));

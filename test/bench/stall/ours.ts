@@ -52,8 +52,11 @@ export function ours(folder: string, parts: Parts[]): Way {
       protect: unguarded,
       signal: never,
     });
+    const to = now();
     parts.push(partsOf(window));
-    return { from, to: now() };
+    await storage.keep();
+    storage.keptAs().forEach(arena.taken);
+    return { from, to };
   };
 }
 

@@ -12,11 +12,11 @@ export type Way = (arena: StallArena, run: number) => Promise<Span>;
 
 export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-const snapshot = async ({ subvolume }: StallArena, name: string): Promise<() => Promise<void>> => {
+async function snapshot({ subvolume, taken }: StallArena, name: string): Promise<void> {
   const path = join(subvolume, '..', name);
   await execa('btrfs', ['subvolume', 'snapshot', '-r', subvolume, path]);
-  return async () => void (await execa('btrfs', ['subvolume', 'delete', path]));
-};
+  taken(path);
+}
 
 /** The same writers, left alone. */
 export const nothing: Way = async () => {
@@ -35,13 +35,11 @@ export const pause: Way = async (arena, run) => {
   const from = now();
   const abortSignal = AbortSignal.timeout(PAUSE_LIMIT);
   const paused = await Promise.allSettled(containers.map((it) => it.pause({ abortSignal })));
-  const remove = await snapshot(arena, `paused-${run}`);
+  await snapshot(arena, `paused-${run}`);
   await Promise.allSettled(containers.map((it) => it.unpause()));
   const hung = paused.filter((it) => it.status === 'rejected').length;
   if (hung > 0) process.stderr.write(`docker pause hung for ${hung} of ${containers.length} containers\n`);
-  const to = now();
-  await remove();
-  return { from, to };
+  return { from, to: now() };
 };
 
 const HOLD = {
@@ -65,15 +63,13 @@ export const script =
     const from = now();
     const clients: { readonly child: ChildProcess; readonly server: StallServer }[] = [];
     for (const server of arena.servers) clients.push({ child: await held(server, tables), server });
-    const remove = await snapshot(arena, `script-${run}`);
+    await snapshot(arena, `script-${run}`);
     for (const { child, server } of clients) {
       const ended = once(child, 'close');
       child.stdin?.end(HOLD[server.engine].release);
       await ended;
     }
-    const to = now();
-    await remove();
-    return { from, to };
+    return { from, to: now() };
   };
 
 async function held({ engine, container, login }: StallServer, tables: number): Promise<ChildProcess> {
