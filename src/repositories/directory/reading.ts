@@ -11,7 +11,9 @@ import type { StoredFile } from '../repository.ts';
 import { artifactsOf } from '../stored-manifest.ts';
 import { errnoOf } from './disk.ts';
 
-const CHUNK = 256 * 1024;
+const CHUNK = 1024 * 1024;
+/** What is unpacked is read in smaller pieces: a frame is put together of them, and the copies of large ones add up. */
+const PIECE = 256 * 1024;
 
 export const storedBytes = (path: string, start = 0): Readable =>
   createReadStream(path, { highWaterMark: CHUNK, start });
@@ -25,12 +27,12 @@ export function openArtifact(folder: string, manifest: Manifest, name: string, c
     });
   }
   const bytes = plainBytes(join(folder, artifact.file), artifact, cipher);
-  return Readable.from(bytes, { objectMode: false, highWaterMark: CHUNK });
+  return Readable.from(bytes, { objectMode: false, highWaterMark: PIECE });
 }
 
 async function* plainBytes(path: string, artifact: Artifact, cipher: Cipher): AsyncGenerator<Buffer> {
   const read = new Meter();
-  const stored = storedBytes(path);
+  const stored = createReadStream(path, { highWaterMark: PIECE });
   try {
     yield* read.through(decompress(artifact.file.endsWith('.age') ? cipher.decrypt(stored) : stored));
   } catch (error) {
