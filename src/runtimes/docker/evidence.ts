@@ -68,8 +68,9 @@ async function topOf(docker: Docker, id: string): Promise<readonly SeenProcess[]
       // It ended since it was listed.
       if (statusOf(cause) === 404 || statusOf(cause) === 409) return { Processes: [] };
       throw cause;
-    })) as { Processes: string[][] };
-  return listed.Processes.map(([pid, parent, command = '']) => {
+    })) as { Processes: string[][] | null };
+  // Null where the last one has just ended.
+  return (listed.Processes ?? []).map(([pid, parent, command = '']) => {
     const argv = command.split(' ').filter((it) => it !== '');
     return { pid: Number(pid), parent: Number(parent), executable: argv[0] ?? '', argv };
   });
