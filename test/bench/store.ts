@@ -13,7 +13,7 @@ import { runProgram } from './timed-program.ts';
 
 const GIB = 1024 ** 3;
 const PAIRS = 5;
-/** From this size on a round takes ten minutes, and what the first one finds cold is little beside it: it counts. */
+/** From this size on a round takes ten minutes: one is measured, and what it finds cold is little beside it. */
 const LARGE = 4;
 /** No further pair is begun after this long; one is always measured. */
 const PATIENCE = { dump: 5 * 60_000, restore: 4 * 60_000 };
@@ -36,8 +36,8 @@ export async function store(gib = 1): Promise<string[]> {
     await configure(folder);
     await fill(server, gib);
     const warm = gib < LARGE ? 1 : 0;
-    const dumps = await repeat(PATIENCE.dump, warm, (nth) => dump(place, nth));
-    const restores = await repeat(PATIENCE.restore, warm, (nth) => restore(place, nth));
+    const dumps = await repeat(warm * PATIENCE.dump, warm, (nth) => dump(place, nth));
+    const restores = await repeat(warm * PATIENCE.restore, warm, (nth) => restore(place, nth));
     return report(gib, warm, dumps, restores);
   } finally {
     await rm(folder, { recursive: true });
