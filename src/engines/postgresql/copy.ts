@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pack } from 'tar-stream';
 import type { ServerChange } from '../../model/change.ts';
 import { messageOf, StillpointError } from '../../model/errors.ts';
-import type { RunId } from '../../model/id.ts';
 import type { Reason } from '../../model/level.ts';
 import type { Artifact } from '../../model/manifest.ts';
 import type { SourcePlan } from '../../model/plan.ts';
@@ -14,15 +13,16 @@ import type { Put } from '../../repositories/repository.ts';
 import type { Files } from '../../runtimes/files.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
-import type { CaptureRun, Tell } from '../engine.ts';
+import type { CaptureRun } from '../engine.ts';
 import { notCompared, printsAround } from './around.ts';
 import { readControl } from './control.ts';
 import { asLines } from './fingerprint.ts';
 import { acquireBudget, TableHold } from './hold.ts';
 import { skipInCopy } from './left-out.ts';
-import { applicationName, slotName } from './names.ts';
+import { slotName } from './names.ts';
+import { type CaptureParts, openParts } from './parts.ts';
 import { between, type CutSequences, readSequences } from './sequences.ts';
-import { fill, openSession, type Row, type Session } from './session.ts';
+import { fill, type Row, type Session } from './session.ts';
 import { movedSince } from './still.ts';
 
 /** The backup session ends itself when nothing was said on it for this long. */
@@ -32,40 +32,21 @@ const HEARTBEAT = 10_000;
 const LOW_WATER = 256 << 20;
 
 /** The copy method: slot and backup mode, files while writers go on, stop; then the point; then the log up to it. */
-export async function openCopy(
-  at: Instance,
-  login: Login,
-  plan: SourcePlan,
-  { id: run, holdLimit, tell }: CaptureRun,
-): Promise<Capture> {
-  const application = applicationName(run);
-  const statements = plan.statements;
-  const stack = new AsyncDisposableStack();
-  const open = async (database?: string): Promise<Session> =>
-    stack.use(await openSession(at, login, application, database));
+export async function openCopy(at: Instance, login: Login, plan: SourcePlan, run: CaptureRun): Promise<Capture> {
+  const parts = await openParts(at, login, plan, run);
   try {
-    const backup = await open();
-    const control = await open();
-    tell('session', `session ${backup.name} opened`);
-    const files = await at.files(plan.facts.paths.data);
-    return new Copy({ at, plan, run, holdLimit, tell, statements, stack, open, backup, control, files });
+    const backup = await parts.open();
+    run.tell('session', `session ${backup.name} opened`);
+    return new Copy({ ...parts, backup, files: await at.files(plan.facts.paths.data) });
   } catch (cause) {
-    await stack.disposeAsync();
+    await parts.stack.disposeAsync();
     throw cause;
   }
 }
 
-interface Parts {
-  readonly at: Instance;
-  readonly plan: SourcePlan;
-  readonly run: RunId;
-  readonly holdLimit: Millis;
-  readonly tell: Tell;
-  readonly statements: Readonly<Record<string, string>>;
-  readonly stack: AsyncDisposableStack;
-  readonly open: (database?: string) => Promise<Session>;
+interface Parts extends CaptureParts {
+  /** In backup mode: when it ends, so does that. */
   readonly backup: Session;
-  readonly control: Session;
   readonly files: Files;
 }
 
@@ -90,7 +71,7 @@ class Copy implements Capture {
   }
 
   async prepare(put: Put, signal: AbortSignal): Promise<void> {
-    const { backup, control, statements, tell, run, plan, files, at, stack } = this.#parts;
+    const { backup, control, statements, tell, id: run, plan, files, at, stack } = this.#parts;
     await backup.query(fill(statements.guardBackup, { deadman: DEAD_MAN }));
     this.#tablespaceState = await tablespaceState(control);
     const slot = slotName(run);
@@ -146,7 +127,7 @@ class Copy implements Capture {
   }
 
   flush(): Promise<void> {
-    return this.#prepared().flush(this.#parts.run);
+    return this.#prepared().flush(this.#parts.id);
   }
 
   #prepared(): TableHold {
@@ -155,7 +136,7 @@ class Copy implements Capture {
   }
 
   async cut(): Promise<Position> {
-    const { control, statements, run } = this.#parts;
+    const { control, statements, id: run } = this.#parts;
     this.#cuts++;
     if (this.#cuts > 1) await Promise.all(this.#readers.map((it) => it.query('ROLLBACK')));
     const snapshots = await Promise.all(
@@ -311,7 +292,7 @@ class Copy implements Capture {
 
   /** Only after the segments were read: had the slot been lost meanwhile, they might have been recycled under us. */
   async #checkLogKept(): Promise<void> {
-    const { control, statements, run, backup } = this.#parts;
+    const { control, statements, id: run, backup } = this.#parts;
     const [row] = await control.query(fill(statements.logStatus, { slot: slotName(run) }));
     if (row === undefined || row.status === 'lost' || backup.lost.aborted) {
       throw new StillpointError(

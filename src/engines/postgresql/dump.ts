@@ -35,6 +35,7 @@ const LOCK_WAIT = 10_000;
 /** The dump method: a snapshot per database, all of one moment, and the server's own pg_dump on each. */
 export async function openDump(at: Instance, login: Login, plan: SourcePlan, run: CaptureRun): Promise<Capture> {
   const parts = await openParts(at, login, plan, run);
+  run.tell('session', `session ${parts.control.name} opened`);
   const { programs } = plan.facts.settings;
   return new Dump({ ...parts, tools: toolsOf(at, login, applicationName(run.id), parts.control.endpoint, programs) });
 }

@@ -5,7 +5,7 @@ import type { CaptureRun } from '../engine.ts';
 import { applicationName } from './names.ts';
 import { openSession, type Session } from './session.ts';
 
-/** What a capture that stands on sessions alone works with. */
+/** What every capture works with. */
 export interface CaptureParts extends CaptureRun {
   readonly at: Instance;
   readonly plan: SourcePlan;
@@ -17,11 +17,10 @@ export interface CaptureParts extends CaptureRun {
   readonly control: Session;
 }
 
-/** Nothing stays open when it throws. */
+/** Nothing stays open when it throws; from then on it ends with `stack`. */
 export async function openParts(at: Instance, login: Login, plan: SourcePlan, run: CaptureRun): Promise<CaptureParts> {
   await using opened = new AsyncDisposableStack();
   const control = opened.use(await openSession(at, login, applicationName(run.id)));
-  run.tell('session', `session ${control.name} opened`);
   const stack = opened.move();
   const open = async (database?: string): Promise<Session> =>
     stack.use(await openSession(at, login, applicationName(run.id), database));

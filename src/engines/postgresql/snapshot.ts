@@ -25,7 +25,9 @@ const NO_RIGHT = '42501';
 
 /** The snapshot method: storage is cut by somebody else; this makes the cut short, proves what it holds, and stores it. */
 export async function openSnapshot(at: Instance, login: Login, plan: SourcePlan, run: CaptureRun): Promise<Capture> {
-  return new Snapshot(await openParts(at, login, plan, run));
+  const parts = await openParts(at, login, plan, run);
+  run.tell('session', `session ${parts.control.name} opened`);
+  return new Snapshot(parts);
 }
 
 class Snapshot implements Capture {
