@@ -3,16 +3,18 @@ import { StillpointError } from '../model/errors.ts';
 import type { Cut, Plan } from '../model/plan.ts';
 import type { Volume } from '../model/storage.ts';
 import type { Interval } from '../model/time.ts';
-import type { Snapshotter, StorageCut } from '../snapshots/snapshotter.ts';
+import type { ReadyCut, Snapshotter, StorageCut } from '../snapshots/snapshotter.ts';
 import type { World } from './world.ts';
 
 /** The storage cuts of a plan. Dispose removes the snapshots, unless kept: long after the window, for deleting one delays others. */
 export interface Storage extends AsyncDisposable {
   /** How many snapshots one call of `cut` takes. */
   readonly cuts: number;
-  /** Before the window, and again right before the hold: makes the cut short. */
+  /** Before the window, may take minutes: makes the cut short. */
   settle(): Promise<void>;
-  /** Cuts all at once; when the cut lay, by source. After a void cut it may be called again. */
+  /** Right before the hold: all of a cut that can be done before it. Each time anew. */
+  ready(): Promise<void>;
+  /** After `ready`: cuts all at once; when the cut lay, by source. After a void cut it may be called again. */
   cut(): Promise<Readonly<Record<string, Interval>>>;
   /** The files of a source as they were at the last cut; undefined when its method needs none. */
   files(source: string): CutFiles | undefined;
@@ -24,6 +26,11 @@ export interface Storage extends AsyncDisposable {
 
 type VolumesCut = Extract<Cut, { readonly snapshotter: string }>;
 
+interface Ready {
+  readonly of: VolumesCut;
+  readonly cut: ReadyCut;
+}
+
 interface Taken {
   readonly of: VolumesCut;
   readonly cut: StorageCut;
@@ -34,18 +41,25 @@ export async function openStorage(world: World, plan: Plan): Promise<Storage> {
   const known = wanted.length === 0 ? [] : await world.snapshotters();
   const parts = wanted.map((of) => ({ of, snapshotter: named(known, of.snapshotter) }));
   const stack = new AsyncDisposableStack();
+  let ready: readonly Ready[] = [];
   let last: readonly Taken[] = [];
   return {
     cuts: parts.length,
     async settle() {
       await Promise.all(parts.map(({ of, snapshotter }) => snapshotter.settle(volumesOf(of))));
     },
-    async cut() {
-      const results = await Promise.allSettled(
+    async ready() {
+      ready = await Promise.all(
         parts.map(async ({ of, snapshotter }) => ({
           of,
-          cut: stack.use(await snapshotter.cut(volumesOf(of), plan.id)),
+          cut: stack.use(await snapshotter.ready(volumesOf(of), plan.id)),
         })),
+      );
+    },
+    async cut() {
+      if (ready.length < parts.length) throw new StillpointError('internal', 'Storage was cut before it was ready.');
+      const results = await Promise.allSettled(
+        ready.map(async ({ of, cut }) => ({ of, cut: stack.use(await cut.cut()) })),
       );
       last = results.map((it) => {
         if (it.status === 'rejected') throw it.reason;

@@ -34,8 +34,8 @@ export async function cutTogether(
   const window = new OpenWindow(captures, storage, plan, emit);
   const changes = await window.ready();
   await using _protected = await protect(changes);
-  // Once more, and now it is short: what was written since would be written back within the hold.
-  await storage.settle();
+  // What was written since it was settled would be written back within the hold.
+  await storage.ready();
   try {
     await window.holdAll(signal);
     await window.flushAll();

@@ -22,15 +22,24 @@ export interface Snapshotter {
   readonly name: 'btrfs' | 'csi' | `command:${string}`;
   /** Creates nothing. What is in the way, of privileges, programs and free space too, is a reason and never an error. */
   probe(volumes: readonly Volume[]): Promise<StorageOffer>;
-  /** Before the window: whatever makes the cut shorter, such as writing back what the file system holds in memory. */
+  /** Before the window, may take minutes: writes back what the file system holds in memory. Any number of times. */
   settle(volumes: readonly Volume[]): Promise<void>;
   /**
-   * Cuts volumes of one unit. Returns at the cut, not when the snapshot is ready. All or nothing: on failure none of its
-   * snapshots remain. Again for a further cut, with a name of its own.
+   * Right before the hold: settles again, looks whether these volumes of one unit can still be cut (`source-changed`), and
+   * does all of a cut that can be done before it. Cuts nothing; disposing of what it returns leaves nothing.
    */
-  cut(volumes: readonly Volume[], run: RunId): Promise<StorageCut>;
+  ready(volumes: readonly Volume[], run: RunId): Promise<ReadyCut>;
   /** Snapshots that carry a run id and are not kept; removing one is idempotent. */
   leftovers(): AsyncIterable<Leftover>;
+}
+
+/** Volumes that can be cut without further ado. Dispose does not remove what was cut. */
+export interface ReadyCut extends AsyncDisposable {
+  /**
+   * Returns at the cut, not when the snapshot is ready. All or nothing: on failure none of its snapshots remain. Again for
+   * a further cut, with a name of its own.
+   */
+  cut(): Promise<StorageCut>;
 }
 
 /** The snapshots of one cut. Dispose removes them, unless they are kept. */

@@ -2,10 +2,10 @@ import { appendFile, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newId } from '../../src/model/id.ts';
+import { newId, type RunId } from '../../src/model/id.ts';
 import type { Volume } from '../../src/model/storage.ts';
 import { volumesOf } from '../../src/runtimes/mounts.ts';
-import type { Snapshotter } from '../../src/snapshots/snapshotter.ts';
+import type { Snapshotter, StorageCut } from '../../src/snapshots/snapshotter.ts';
 
 /** Storage that can be cut. */
 export interface SnapshotterSubject extends AsyncDisposable {
@@ -35,6 +35,10 @@ export function snapshotterConformance(title: string, make: () => Promise<Snapsh
     }, 120_000);
     afterAll(() => subject?.[Symbol.asyncDispose]());
 
+    const cutOf = async (volumes: readonly Volume[], run: RunId): Promise<StorageCut> => {
+      await using ready = await subject.snapshotter.ready(volumes, run);
+      return await ready.cut();
+    };
     const left = async (run: string): Promise<number> =>
       (await Array.fromAsync(subject.snapshotter.leftovers())).filter((it) => it.run === run).length;
 
@@ -54,9 +58,10 @@ export function snapshotterConformance(title: string, make: () => Promise<Snapsh
       const path = join(one.path, 'file');
       await writeFile(path, 'before');
       await subject.snapshotter.settle([one, two]);
+      await using ready = await subject.snapshotter.ready([one, two], newId());
       const began = performance.now();
       {
-        await using cut = await subject.snapshotter.cut([one, two], newId());
+        await using cut = await ready.cut();
         expect(cut.at.start).toBeGreaterThanOrEqual(began);
         expect(cut.at.end).toBeLessThanOrEqual(performance.now());
         await appendFile(path, ' and after');
@@ -84,7 +89,7 @@ export function snapshotterConformance(title: string, make: () => Promise<Snapsh
         }
       })();
       for (let tries = 0; tries < 10; tries++) {
-        await using cut = await subject.snapshotter.cut([one, two], newId());
+        await using cut = await cutOf([one, two], newId());
         const [first = 0, second = 0] = await Promise.all(
           [one, two].map(async (it) => Number((await (await cut.open(it)).read('chain')).toString())),
         );
@@ -98,8 +103,8 @@ export function snapshotterConformance(title: string, make: () => Promise<Snapsh
 
     test('what a dead run left is found by its id; removing it twice is no error', async () => {
       const run = newId();
-      await subject.snapshotter.cut([one], run);
-      await subject.snapshotter.cut([one], run);
+      await cutOf([one], run);
+      await cutOf([one], run);
       expect(await left(run)).toBe(2);
       for await (const leftover of subject.snapshotter.leftovers()) {
         if (leftover.run !== run) continue;
@@ -115,7 +120,7 @@ export function snapshotterConformance(title: string, make: () => Promise<Snapsh
       const run = newId();
       let names: readonly string[];
       {
-        await using cut = await subject.snapshotter.cut([one, two], run);
+        await using cut = await cutOf([one, two], run);
         names = cut.keptAs;
         await cut.keep();
       }
@@ -126,7 +131,7 @@ export function snapshotterConformance(title: string, make: () => Promise<Snapsh
     });
 
     test('another folder under the same path is not taken for the one that was cut', async () => {
-      await using cut = await subject.snapshotter.cut([one], newId());
+      await using cut = await cutOf([one], newId());
       await rename(one.path, `${one.path}.old`);
       await mkdir(one.path);
       await expect(cut.open(one)).rejects.toMatchObject({ code: 'source-changed' });
@@ -137,7 +142,7 @@ export function snapshotterConformance(title: string, make: () => Promise<Snapsh
 
     test('a cut that fails leaves nothing', async () => {
       const gone = { ...one, path: `${one.path}/gone`, hostPath: `${one.hostPath}/gone` };
-      await expect(subject.snapshotter.cut([gone], newId())).rejects.toThrow();
+      await expect(cutOf([gone], newId())).rejects.toThrow();
       expect(await subject.snapshots()).toEqual([]);
     });
   });

@@ -61,7 +61,8 @@ describe.skipIf(noDisk)(
       try {
         const [volume] = await volumesOf([join(disk.path, 'near')]);
         if (!volume) throw new Error('no volume');
-        await using cut = await btrfsSnapshotter().cut([volume], newId());
+        await using ready = await btrfsSnapshotter().ready([volume], newId());
+        await using cut = await ready.cut();
         expect(await (await cut.open(volume)).names('.')).toEqual(['file']);
       } finally {
         await execa('umount', [join(disk.path, 'near')]);
@@ -101,7 +102,8 @@ describe.skipIf(noDisk)(
         timeout: 500,
       });
       const began = performance.now();
-      await expect(snapshotter.cut(await volumesOf([disk.path]), newId())).rejects.toMatchObject({
+      await using ready = await snapshotter.ready(await volumesOf([disk.path]), newId());
+      await expect(ready.cut()).rejects.toMatchObject({
         code: 'backup-failed',
         message: expect.stringContaining('had not ended after 500 ms and was killed'),
       });

@@ -2,7 +2,7 @@ import { mkdir, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isId, type RunId } from '../../model/id.ts';
 import { mountsOf } from '../../runtimes/mounts.ts';
-import { runProgram } from '../program.ts';
+import { runProgram, startWaiting, type WaitingProgram } from '../program.ts';
 
 /**
  * Where snapshots lie: `.stillpoint/RUN-N` in the folder that the file system is mounted at, so that `recover` finds them
@@ -19,25 +19,51 @@ export const keptPlace = (path: string): string => join(dirname(path), `kept-${b
 /** Whether a path inside a file system is one of ours. */
 export const isOurs = (inside: string): boolean => basename(dirname(inside)) === FOLDER;
 
-export async function make(top: string, path: string): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    try {
-      await runProgram(['btrfs', 'subvolume', 'snapshot', '-r', top, path], LIMIT);
-      return;
-    } catch (cause) {
-      // Another run may have removed the folder when it had emptied it.
-      if (tries < 3 && !(await exists(dirname(path)))) continue;
-      if (await exists(path)) await remove(path);
-      throw cause;
-    }
-  }
+/** Makes snapshots of one subvolume; disposing of it removes none. */
+export interface Maker extends AsyncDisposable {
+  make(path: string): Promise<void>;
+}
+
+/** Its first snapshot, which is to lie beside `first`, needs no program to be started. */
+export async function makerOf(top: string, first: string): Promise<Maker> {
+  const folder = dirname(first);
+  const argv = ['btrfs', 'subvolume', 'snapshot', '-r', top];
+  const open = (): Promise<unknown> => mkdir(folder, { recursive: true, mode: 0o700 });
+  await open();
+  let waiting: WaitingProgram | undefined = await startWaiting(argv);
+  const run = async (path: string): Promise<void> => {
+    using ready = waiting;
+    waiting = undefined;
+    await (ready ? ready.run(path, LIMIT) : runProgram([...argv, path], LIMIT));
+  };
+  return {
+    async make(path) {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await run(path);
+        } catch (cause) {
+          if (await exists(path)) await remove(path);
+          // Another run may have removed the folder when it had emptied it.
+          if (tries === 3 || (await exists(folder))) throw cause;
+          await open();
+        }
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      waiting?.[Symbol.dispose]();
+      await removeEmpty(folder);
+    },
+  };
 }
 
 /** Idempotent. */
 export async function remove(path: string): Promise<void> {
   if (await exists(path)) await runProgram(['btrfs', 'subvolume', 'delete', path], LIMIT);
-  await rmdir(dirname(path)).catch((cause: NodeJS.ErrnoException) => {
+  await removeEmpty(dirname(path));
+}
+
+async function removeEmpty(folder: string): Promise<void> {
+  await rmdir(folder).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'ENOTEMPTY' && cause.code !== 'ENOENT') throw cause;
   });
 }

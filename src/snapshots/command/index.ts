@@ -10,7 +10,7 @@ import { treeOf } from '../../runtimes/tree.ts';
 import { type CommandSettings, filled, type Values } from '../command-settings.ts';
 import { runProgram } from '../program.ts';
 import { checkSame, mountedBelow } from '../same.ts';
-import type { Snapshotter } from '../snapshotter.ts';
+import type { Snapshotter, StorageCut } from '../snapshotter.ts';
 
 /** Snapshots by programs of the configuration: ZFS, LVM, storage arrays. What they claim to cut at one instant is believed. */
 export function commandSnapshotter(called: string, settings: CommandSettings): Snapshotter {
@@ -21,6 +21,45 @@ export function commandSnapshotter(called: string, settings: CommandSettings): S
       argv.map((it) => filled(it, values)),
       settings.timeout,
     );
+  const settle = async (): Promise<void> =>
+    void (await runProgram(['sync', '--file-system', settings.covers], settings.timeout));
+  const cut = async (covers: string, id: RunId): Promise<StorageCut> => {
+    taken++;
+    const values = valuesFor(settings, id, taken);
+    const since = startInterval();
+    try {
+      await run(settings.create, values);
+    } catch (cause) {
+      if ((await names(settings)).includes(values.name)) await run(settings.remove, values);
+      throw cause;
+    }
+    const at = since();
+    let opened: Promise<void> | undefined;
+    let kept = false;
+    const close = async (): Promise<void> => {
+      if (opened) await unseen(settings, values, run);
+      opened = undefined;
+    };
+    return {
+      at,
+      keptAs: [values.kept],
+      async open(volume) {
+        opened ??= seen(settings, values, run);
+        await opened;
+        return treeOf(await checkSame(join(values.files, relative(covers, volume.hostPath ?? '')), volume));
+      },
+      async keep() {
+        await close();
+        await run(settings.keep, values);
+        kept = true;
+      },
+      async [Symbol.asyncDispose]() {
+        if (kept) return;
+        await close();
+        await run(settings.remove, values);
+      },
+    };
+  };
   return {
     name,
     async probe(volumes) {
@@ -29,47 +68,12 @@ export function commandSnapshotter(called: string, settings: CommandSettings): S
         ? { oneInstant: false, reasons }
         : { snapshotter: name, unit: settings.covers, oneInstant: true, reasons: [] };
     },
-    async settle() {
-      await runProgram(['sync', '--file-system', settings.covers], settings.timeout);
-    },
-    async cut(volumes, id) {
-      taken++;
-      const values = valuesFor(settings, id, taken);
+    settle,
+    async ready(volumes, id) {
+      await settle();
       const covers = await realpath(settings.covers);
       await Promise.all(volumes.map((it) => stat(it.hostPath ?? '')));
-      const since = startInterval();
-      try {
-        await run(settings.create, values);
-      } catch (cause) {
-        if ((await names(settings)).includes(values.name)) await run(settings.remove, values);
-        throw cause;
-      }
-      const at = since();
-      let opened: Promise<void> | undefined;
-      let kept = false;
-      const close = async (): Promise<void> => {
-        if (opened) await unseen(settings, values, run);
-        opened = undefined;
-      };
-      return {
-        at,
-        keptAs: [values.kept],
-        async open(volume) {
-          opened ??= seen(settings, values, run);
-          await opened;
-          return treeOf(await checkSame(join(values.files, relative(covers, volume.hostPath ?? '')), volume));
-        },
-        async keep() {
-          await close();
-          await run(settings.keep, values);
-          kept = true;
-        },
-        async [Symbol.asyncDispose]() {
-          if (kept) return;
-          await close();
-          await run(settings.remove, values);
-        },
-      };
+      return { cut: () => cut(covers, id), [Symbol.asyncDispose]: async () => undefined };
     },
     async *leftovers(): AsyncGenerator<Leftover> {
       for (const found of await names(settings)) {
