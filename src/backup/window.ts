@@ -171,9 +171,10 @@ class OpenWindow {
       this.#tries++;
       this.#seen.before(await this.#witnesses());
       await this.#cutAll();
-      this.#seen.after(await this.#witnesses());
       const still = unheld.map(async ({ plan, capture }) => [plan.name, await capture.still()] as const);
-      this.#seen.unheld(Object.fromEntries(await Promise.all(still)));
+      const [witnesses, reasons] = await Promise.all([this.#witnesses(), Promise.all(still)]);
+      this.#seen.after(witnesses);
+      this.#seen.unheld(Object.fromEntries(reasons));
       for (const cut of this.#seen.cutEvents()) this.#emit(cut);
       const doubts = doubtsOf(this.#seen.evidence());
       if (doubts.length === 0 || !worthAnother(doubts)) return;

@@ -6,7 +6,7 @@ import type { Millis } from '../../model/time.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import type { Hold } from '../capture.ts';
 import type { CaptureRun } from '../engine.ts';
-import { changesOf, flushLog } from './flush.ts';
+import { flushLog, planFlush } from './flush.ts';
 import { type HoldSessions, holdWrites, readyHold } from './hold.ts';
 import { openMarked, type Session } from './session.ts';
 
@@ -32,6 +32,7 @@ export async function openParts(at: Instance, login: Login, plan: SourcePlan, ru
 export class Barrier {
   readonly #parts: BarrierParts;
   #holder: Session | undefined;
+  #flushedSince: bigint | undefined;
 
   constructor(parts: BarrierParts) {
     this.#parts = parts;
@@ -46,7 +47,9 @@ export class Barrier {
     // An attempt in vain may have had to end the session that was to hold.
     if (this.#holder?.lost.aborted) await this.prepare();
     await readyHold(this.#sessions());
-    return changesOf(this.#parts.control, this.#parts.plan.statements);
+    const { changes, since } = await planFlush(this.#parts.control, this.#parts.plan.statements);
+    this.#flushedSince = since;
+    return changes;
   }
 
   hold(room: Millis): Promise<Hold> {
@@ -54,7 +57,7 @@ export class Barrier {
   }
 
   flush(): Promise<void> {
-    return flushLog(this.#parts.control, this.#parts.plan.statements);
+    return flushLog(this.#parts.control, this.#parts.plan.statements, this.#flushedSince);
   }
 
   #sessions(): HoldSessions {

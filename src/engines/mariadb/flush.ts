@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerChange } from '../../model/change.ts';
 import { StillpointError } from '../../model/errors.ts';
 import { undoOf } from '../recipe.ts';
-import { errorOf, fill, quoteText, type Session } from './session.ts';
+import { errorOf, fill, quoteText, type Row, type Session } from './session.ts';
 
 /** InnoDB writes and syncs its log in the background every innodb_flush_log_at_timeout seconds; 1 by default. */
 const BACKGROUND_LIMIT = 3_000;
@@ -11,16 +11,19 @@ const BACKGROUND_LIMIT = 3_000;
 const SETTING = 'innodb_flush_log_at_trx_commit';
 const FLUSHES = '1';
 
-/** What a flush is going to change for a moment: nothing on a server that flushes every commit by itself. */
-export async function changesOf(
-  session: Session,
-  statements: Readonly<Record<string, string>>,
-): Promise<readonly ServerChange[]> {
+/** What is known of a server's own flushing before it is asked to flush. */
+export interface FlushPlan {
+  /** What a flush is going to change for a moment. */
+  readonly changes: readonly ServerChange[];
+  /** Where the server flushes every commit by itself: a point in its log that every commit of an earlier setting lies before. */
+  readonly since?: bigint;
+}
+
+export async function planFlush(session: Session, statements: Readonly<Record<string, string>>): Promise<FlushPlan> {
   const before = await settingOf(session, SETTING);
-  if (before === FLUSHES) return [];
-  return [
-    { what: SETTING, before, during: FLUSHES, undo: fill(statements[undoOf('flush')], { before: Number(before) }) },
-  ];
+  if (before === FLUSHES) return { changes: [], since: (await logOf(session)).current };
+  const undo = fill(statements[undoOf('flush')], { before: Number(before) });
+  return { changes: [{ what: SETTING, before, during: FLUSHES, undo }] };
 }
 
 /** A global setting as it is now. */
@@ -33,10 +36,16 @@ export async function settingOf(session: Session, setting: string): Promise<stri
  * Makes every commit durable that was acknowledged with innodb_flush_log_at_trx_commit = 0 or 2, and looks that it is.
  * With these FLUSH ENGINE LOGS alone does nothing (docs/adr/0003-mariadb.md). The setting is changed and changed back by
  * one statement, which the server runs to its end even when we die meanwhile; without the right to that, the background's
- * own flush is awaited.
+ * own flush is awaited. Where every commit was flushed by itself nothing is left to do: `since`, as planned.
  */
-export async function flushLog(session: Session, statements: Readonly<Record<string, string>>): Promise<void> {
-  const { current: target } = await logOf(session);
+export async function flushLog(
+  session: Session,
+  statements: Readonly<Record<string, string>>,
+  since: bigint | undefined,
+): Promise<void> {
+  const [log = [], [setting] = []] = await session.queryAll([LOG, `SELECT @@GLOBAL.${SETTING} AS value`]);
+  const { current: target, flushed: already } = logIn(log);
+  if (since !== undefined && setting?.value === FLUSHES && already >= since) return;
   try {
     await session.query(fill(statements.flush));
   } catch (cause) {
@@ -60,10 +69,17 @@ export async function flushLog(session: Session, statements: Readonly<Record<str
 }
 
 /** How far the log is, and how far it is on disk. */
-export async function logOf(session: Session): Promise<{ readonly current: bigint; readonly flushed: bigint }> {
-  const rows = await session.query(
-    "SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_lsn_current', 'Innodb_lsn_flushed')",
-  );
+export const logOf = async (session: Session): Promise<Log> => logIn(await session.query(LOG));
+
+export interface Log {
+  readonly current: bigint;
+  readonly flushed: bigint;
+}
+
+/** What tells it; beside other questions in one round trip. */
+export const LOG = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_lsn_current', 'Innodb_lsn_flushed')";
+
+export function logIn(rows: readonly Row[]): Log {
   const read = (name: string): bigint => BigInt(rows.find((it) => it.Variable_name === name)?.Value ?? '0');
   return { current: read('Innodb_lsn_current'), flushed: read('Innodb_lsn_flushed') };
 }

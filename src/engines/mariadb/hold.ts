@@ -3,9 +3,9 @@ import type { Millis } from '../../model/time.ts';
 import type { Hold, Witness } from '../capture.ts';
 import { lease } from '../lease.ts';
 import { holdMark } from './names.ts';
-import { placeText, readPlace } from './position.ts';
+import { PLACE, placeOf, placeText } from './position.ts';
 import { fill, type Session } from './session.ts';
-import { openTransactions } from './transactions.ts';
+import { TRANSACTIONS, transactionsOf } from './transactions.ts';
 
 /** What a hold needs: the session that holds, and one beside it to look and flush with. */
 export interface HoldSessions {
@@ -23,9 +23,16 @@ export async function readyHold({ holder, control, statements, limit }: HoldSess
   await holder.query(fill(statements.guardHold, { acquire: ACQUIRE_SECONDS, limit: Math.ceil(limit / 1000) }));
   await holder.query(`SELECT GET_LOCK('${holdMark(holder.id)}', 0)`);
   // Once before it counts: what the window asks has been asked.
-  await openTransactions(control);
-  await readPlace(control);
+  await control.queryAll(witnessOf(holder));
 }
+
+/** What a witness asks, in one round trip: writers wait for it. */
+const witnessOf = ({ id }: Session): readonly string[] => [
+  ...PLACE,
+  TRANSACTIONS,
+  `SELECT IS_USED_LOCK('${holdMark(id)}') AS holder, CONCAT(IF(@@read_only, 'read only', 'writable'), ' server ', @@server_id) AS term,
+          (SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'WSREP_CLUSTER_CONF_ID') AS view`,
+];
 
 /**
  * BACKUP STAGE BLOCK_COMMIT: nothing commits, on any table of any engine, and no definition changes (manual: BACKUP STAGE).
@@ -78,15 +85,13 @@ function held({ holder, control, statements }: HoldSessions, since: Millis, room
     until,
     lost,
     async witness(): Promise<Witness> {
-      const place = placeText(await readPlace(control));
-      const open = await openTransactions(control);
+      const [status = [], gtid = [], innodb = [], [row] = []] = await control.queryAll(witnessOf(holder));
+      const place = placeText(placeOf([status, gtid]));
+      const open = transactionsOf(innodb);
       // Without a binary log nothing counts commits; but each one ends a transaction that was open, and those are listed.
       writing ??= open.writing;
       const ended = writing.filter((it) => !open.writing.includes(it));
       writing = open.writing;
-      const [row] = await control.query(`
-        SELECT IS_USED_LOCK('${holdMark(holder.id)}') AS holder, CONCAT(IF(@@read_only, 'read only', 'writable'), ' server ', @@server_id) AS term,
-               (SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'WSREP_CLUSTER_CONF_ID') AS view`);
       return {
         session: holder.name,
         holding: row?.holder === String(holder.id) && !lost.aborted,

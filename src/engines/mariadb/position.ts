@@ -1,6 +1,6 @@
 import type { Reason } from '../../model/level.ts';
 import type { Position as ModelPosition } from '../../model/position.ts';
-import type { Session } from './session.ts';
+import type { Row, Session } from './session.ts';
 
 /** Where the server stands: by its binary log, where it keeps one, and what it has applied of another server's. */
 export interface Place {
@@ -10,12 +10,16 @@ export interface Place {
   readonly applied: string;
 }
 
-export async function readPlace(session: Session): Promise<Place> {
-  const [status] = await session.query('SHOW MASTER STATUS');
-  const [row] = await session.query('SELECT @@gtid_binlog_pos AS gtid, @@gtid_slave_pos AS applied');
+/** What tells it, in this order; beside other questions in one round trip. */
+export const PLACE = ['SHOW MASTER STATUS', 'SELECT @@gtid_binlog_pos AS gtid, @@gtid_slave_pos AS applied'] as const;
+
+export function placeOf([first = [], second = []]: readonly (readonly Row[])[]): Place {
+  const [status, row] = [first[0], second[0]];
   const binlog = status === undefined ? '' : `${status.File}:${status.Position}`;
   return { gtid: row?.gtid ?? '', binlog, applied: row?.applied ?? '' };
 }
+
+export const readPlace = async (session: Session): Promise<Place> => placeOf(await session.queryAll(PLACE));
 
 export function placeText({ gtid, binlog, applied }: Place): string {
   const own = binlog === '' ? 'no binary log' : `GTID ${gtid || 'none yet'} at ${binlog}`;

@@ -19,6 +19,8 @@ export interface Session extends AsyncDisposable {
   readonly lost: AbortSignal;
   /** Runs SQL; the rows of the last statement, all values as text. Rejects with the server's error. */
   query(sql: string): Promise<readonly Row[]>;
+  /** Several statements in one round trip; the rows of each. Rejects with the error of the first that fails. */
+  queryAll(statements: readonly string[]): Promise<readonly (readonly Row[])[]>;
 }
 
 export type Row = Readonly<Record<string, string | null>>;
@@ -50,13 +52,15 @@ export async function openSession(at: Instance, login: Login, application: strin
   client.on('error', (cause) => ended.abort(cause));
   stream.once('close', () => ended.abort(new Error('the session ended')));
   stream.once('end', () => ended.abort(new Error('the server ended the session')));
-  const query = (sql: string): Promise<readonly Row[]> =>
+  const results = (sql: string): Promise<readonly Result[]> =>
     new Promise((resolve, reject) => {
       client.query(sql, (cause, result, fields) => {
         if (cause) reject(errorOf(cause).code === '' ? sessionEnded(at, cause) : cause);
-        else resolve(lastRows(result, fields));
+        else resolve(resultsOf(result, fields));
       });
     });
+  const query = async (sql: string): Promise<readonly Row[]> =>
+    (await results(sql)).findLast((it) => it !== undefined) ?? [];
   try {
     await new Promise<void>((resolve, reject) => {
       client.connect((cause) => (cause ? reject(cause) : resolve()));
@@ -69,6 +73,7 @@ export async function openSession(at: Instance, login: Login, application: strin
       name: `session ${self?.id} of the server started ${self?.started}`,
       lost: ended.signal,
       query,
+      queryAll: async (statements) => (await results(statements.join('; '))).map((it) => it ?? []),
       async [Symbol.asyncDispose]() {
         // A session that waits for a lock would not read the farewell: closing the stream ends it at once.
         client.destroy();
@@ -93,12 +98,14 @@ export async function openMarked(
   return session;
 }
 
+/** The rows of a statement; undefined: it is none that has rows. */
+type Result = readonly Row[] | undefined;
+
 /** Of several statements the driver gives a list of results and a list of their columns; of one, its own. */
-function lastRows(result: unknown, fields: unknown): readonly Row[] {
-  if (!Array.isArray(result)) return [];
+function resultsOf(result: unknown, fields: unknown): readonly Result[] {
+  if (!Array.isArray(result)) return [undefined];
   const several = Array.isArray(fields) && fields.some((it) => it === undefined || Array.isArray(it));
-  if (!several) return result as Row[];
-  return ((result as unknown[]).findLast((it) => Array.isArray(it)) ?? []) as Row[];
+  return several ? result.map((it) => (Array.isArray(it) ? it : undefined)) : [result];
 }
 
 /** What the server answers a login that it does not like (manual: MariaDB error codes); 4151: the account is locked. */

@@ -14,10 +14,10 @@ import { store } from '../stored.ts';
 import { Barrier, type BarrierParts, openParts } from './barrier.ts';
 import { type Counter, countersOf, leastNumbers } from './counters.ts';
 import { asNdjson, counterPrints, type Print, tablePrints } from './fingerprint.ts';
-import { logOf } from './flush.ts';
+import { LOG, logIn } from './flush.ts';
 import { binlogsOf, imageName, imageOf } from './image.ts';
 import type { ObjectPrint } from './objects.ts';
-import { asPosition, movedSince, type Place, readPlace } from './position.ts';
+import { asPosition, movedSince, PLACE, type Place, placeOf } from './position.ts';
 import { fill, openMarked, type Session } from './session.ts';
 import { type Table, tablesOf } from './tables.ts';
 import { checkUnchanged, definitionsOf } from './unchanged.ts';
@@ -94,10 +94,11 @@ class Snapshot implements Capture {
   }
 
   async cut(): Promise<Position> {
-    const { control, plan } = this.#parts;
+    const { openSnapshot } = this.#parts.plan.statements;
     if (!this.#reader) throw new StillpointError('internal', 'The snapshot was cut before it was prepared.');
-    await this.#reader.query(fill(plan.statements.openSnapshot));
-    this.#point = { place: await readPlace(control), lsn: (await logOf(control)).flushed };
+    // The place first: unheld, a commit between the two then shows as one that moved on.
+    const [status = [], gtid = [], log = []] = await this.#reader.queryAll([...PLACE, LOG, fill(openSnapshot)]);
+    this.#point = { place: placeOf([status, gtid]), lsn: logIn(log).flushed };
     return positionOf(this.#point);
   }
 

@@ -1,5 +1,5 @@
 import { StillpointError } from '../../model/errors.ts';
-import type { Session } from './session.ts';
+import type { Row, Session } from './session.ts';
 
 /** What InnoDB says of the transactions that are open. */
 export interface Transactions {
@@ -13,10 +13,12 @@ export interface Transactions {
  * By SHOW ENGINE INNODB STATUS, because information_schema.innodb_trx is a copy that is not renewed while somebody reads
  * it more often than every 0.1 s (storage/innobase/trx/trx0i_s.cc, CACHE_MIN_IDLE_TIME_NS): it would show the past.
  */
-export async function openTransactions(session: Session): Promise<Transactions> {
-  const [row] = await session.query('SHOW ENGINE INNODB STATUS');
-  return parseTransactions(row?.Status ?? '');
-}
+export const openTransactions = async (session: Session): Promise<Transactions> =>
+  transactionsOf(await session.query(TRANSACTIONS));
+
+/** What tells them; beside other questions in one round trip. */
+export const TRANSACTIONS = 'SHOW ENGINE INNODB STATUS';
+export const transactionsOf = ([row]: readonly Row[]): Transactions => parseTransactions(row?.Status ?? '');
 
 /** `---TRANSACTION 99, ACTIVE 0 sec` and what is indented below it; one that only reads has an address for a number. Pure. */
 export function parseTransactions(status: string): Transactions {

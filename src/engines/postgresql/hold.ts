@@ -63,6 +63,8 @@ export class TableHold {
       return (await tablesToLock(holder)).toSorted((a, b) => rank(a) - rank(b));
     };
     this.#locks = await Promise.all(holders.map(ready));
+    // Once before it counts: the first run of a query fills the session's catalog caches, which takes ten times as long.
+    await this.#witness();
   }
 
   /** One attempt; see `Capture.hold`. */
@@ -123,11 +125,12 @@ export class TableHold {
     };
   }
 
+  /** pg_stat_activity joins names to what this function tells, which takes as long as all the rest. */
   async #witness(): Promise<Witness> {
     const { holders, control, statements } = this.#sessions;
     const pids = holders.map((it) => it.pid).join(', ');
     const [row] = await control.query(`
-        SELECT (SELECT string_agg('pid ' || pid || ' since ' || backend_start, ', ' ORDER BY pid) FROM pg_stat_activity WHERE pid IN (${pids})) AS session,
+        SELECT (SELECT string_agg('pid ' || pid || ' since ' || backend_start, ', ' ORDER BY pid) FROM pg_stat_get_activity(NULL) WHERE pid IN (${pids})) AS session,
                (SELECT count(*) FROM pg_locks WHERE pid IN (${pids}) AND mode = 'ShareLock' AND locktype = 'relation' AND granted) AS locks,
                (SELECT CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END || ' on timeline ' || timeline_id FROM pg_control_checkpoint()) AS term,
                (${fill(statements.witness)}) AS transactions`);

@@ -1,4 +1,4 @@
-import type { Session } from './session.ts';
+import type { Row, Session } from './session.ts';
 
 /** Where each sequence of a database stood, by `schema.name`. */
 export type Sequences = ReadonlyMap<
@@ -12,7 +12,7 @@ export type CutSequences = ReadonlyMap<string, ReadonlyMap<string, { readonly lo
 const LOGGED_AHEAD = 32n;
 
 /** A sequence that was never called stands one step before its start. */
-const SEQUENCES = `
+export const SEQUENCES = `
 SELECT n.nspname || '.' || c.relname AS name, coalesce(pg_sequence_last_value(s.seqrelid), s.seqstart - s.seqincrement) AS value, s.seqincrement AS increment, s.seqcache AS cache
 FROM pg_catalog.pg_sequence s JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relpersistence = 'p' ORDER BY 1`;
@@ -20,16 +20,18 @@ WHERE c.relpersistence = 'p' ORDER BY 1`;
 /** Sequences as they stand now: nextval is not transactional, so no snapshot pins them and no table lock stops them. */
 export async function readSequences(sessions: readonly Session[]): Promise<ReadonlyMap<string, Sequences>> {
   const all = await Promise.all(
-    sessions.map(async (session) => {
-      const rows = await session.query(SEQUENCES);
-      const values = rows.map((row) => {
-        const read = (column: string): bigint => BigInt(row[column] ?? '0');
-        return [row.name ?? '', { value: read('value'), increment: read('increment'), cache: read('cache') }] as const;
-      });
-      return [session.database, new Map(values)] as const;
-    }),
+    sessions.map(async (it) => [it.database, sequencesOf(await it.query(SEQUENCES))] as const),
   );
   return new Map(all);
+}
+
+/** Of the rows of `SEQUENCES`. */
+export function sequencesOf(rows: readonly Row[]): Sequences {
+  const values = rows.map((row) => {
+    const read = (column: string): bigint => BigInt(row[column] ?? '0');
+    return [row.name ?? '', { value: read('value'), increment: read('increment'), cache: read('cache') }] as const;
+  });
+  return new Map(values);
 }
 
 /**

@@ -18,6 +18,8 @@ export interface Session extends AsyncDisposable {
   readonly lost: AbortSignal;
   /** Runs SQL; the rows of the last statement, all values as text. Rejects with the server's error. */
   query(sql: string): Promise<readonly Row[]>;
+  /** Several statements in one round trip; the rows of each. Rejects with the error of the first that fails. */
+  queryAll(statements: readonly string[]): Promise<readonly (readonly Row[])[]>;
 }
 
 export type Row = Readonly<Record<string, string | null>>;
@@ -51,12 +53,13 @@ export async function openSession(
     stream.destroy();
     throw loginError(cause, at, login, database);
   }
-  const query = async (sql: string): Promise<readonly Row[]> => {
+  const results = async (sql: string): Promise<readonly (readonly Row[])[]> => {
     const result = (await client.query(sql).catch((cause: unknown) => {
       throw isSaid(cause) ? cause : sessionEnded(at, database, cause);
     })) as unknown as { rows: Row[] } | { rows: Row[] }[];
-    return Array.isArray(result) ? (result.at(-1)?.rows ?? []) : result.rows;
+    return (Array.isArray(result) ? result : [result]).map((it) => it.rows);
   };
+  const query = async (sql: string): Promise<readonly Row[]> => (await results(sql)).at(-1) ?? [];
   const [self] = await query('SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()');
   return {
     database,
@@ -65,6 +68,7 @@ export async function openSession(
     name: `pid ${self?.pid} since ${self?.backend_start}`,
     lost: ended.signal,
     query,
+    queryAll: (statements) => results(statements.join('; ')),
     async [Symbol.asyncDispose]() {
       // A session that waits for a lock would not read the farewell: closing the stream ends it at once.
       stream.destroy();

@@ -1,7 +1,7 @@
 import type { RunId } from '../../model/id.ts';
 import type { Reason } from '../../model/level.ts';
 import type { Position } from '../../model/position.ts';
-import { between, type CutSequences, readSequences, type Sequences } from './sequences.ts';
+import { between, type CutSequences, readSequences, SEQUENCES, type Sequences, sequencesOf } from './sequences.ts';
 import { fill, type Session } from './session.ts';
 import { onlyEnded } from './transactions.ts';
 
@@ -15,10 +15,11 @@ export interface Onlookers {
   readonly statements: Readonly<Record<string, string>>;
 }
 
-/** The commit of ours that made durable what was visible before it. */
+/** All that was visible before it is durable. */
 interface Flush {
   readonly before: string;
-  readonly transaction: string;
+  /** The commit of ours that made it so; undefined: it was so already. */
+  readonly transaction?: string;
 }
 
 /**
@@ -43,34 +44,44 @@ export class Sight {
   async warm(): Promise<void> {
     const { readers, control, statements } = this.#with;
     await Promise.all(readers.map((it) => it.query(fill(statements.guardReader))));
-    await Promise.all([readSequences(readers), this.#look(control), ...readers.map((it) => this.#pin(it))]);
+    await Promise.all([this.#durable(control), this.#lookBehind(control), ...readers.map((it) => this.#pin(it))]);
   }
 
-  /** Makes durable what was committed before. Our own commit is a transaction, too: its number tells it from others. */
+  /**
+   * Makes durable what was committed before; where it is so already, nothing is left to do. Our own commit is a
+   * transaction, too: its number tells it from others.
+   */
   async flush(run: RunId): Promise<void> {
     const { control, statements } = this.#with;
-    const before = await this.#look(control);
+    const { before, durable, from } = await this.#durable(control);
+    if (durable) {
+      [this.#flushed, this.#from] = [{ before }, from];
+      return;
+    }
     const [row] = await control.query(fill(statements.flush, { run }));
     this.#flushed = { before, transaction: row?.transaction ?? '' };
+    this.#from = (await control.query('SELECT pg_current_wal_flush_lsn() AS lsn'))[0]?.lsn ?? '';
   }
 
   /** Right before the cut. What the fingerprint sees must be in it: nothing was committed since the flush, or it is flushed again. */
   async pin(run: RunId): Promise<Position> {
-    this.#seen = await Promise.all(this.#with.readers.map((it) => this.#pin(it)));
-    this.#before = await readSequences(this.#with.readers);
+    const pinned = await Promise.all(this.#with.readers.map((it) => this.#pin(it)));
+    this.#seen = pinned.map((it) => it.transactions);
+    this.#before = new Map(pinned.map((it) => [it.database, it.sequences]));
     const flushed = this.#flushed;
     if (!flushed || !this.#seen.every((it) => onlyEnded(flushed.transaction, flushed.before, it)))
       await this.flush(run);
-    this.#from = await this.#lsn('pg_current_wal_flush_lsn()');
     return { text: `every commit up to ${this.#from}`, values: { from: this.#from } };
   }
 
-  /** Right after the cut. */
+  /** Right after the cut. Before the first one there is nothing to look back at. */
   async lookAgain(): Promise<void> {
-    const now = await this.#look(this.#with.control);
+    const { control, readers } = this.#with;
+    if (this.#seen.length === 0) return;
+    const [{ now, to }, sequences] = await Promise.all([this.#lookBehind(control), readSequences(readers)]);
     this.exact = this.#seen.every((it) => onlyEnded(this.#flushed?.transaction, it, now));
-    this.to = await this.#lsn('pg_current_wal_insert_lsn()');
-    this.sequences = between(this.#before, await readSequences(this.#with.readers));
+    this.to = to;
+    this.sequences = between(this.#before, sequences);
   }
 
   /** Sessions that see a state after the cut, when writes flow again; none where the readers see the cut itself. */
@@ -101,17 +112,40 @@ export class Sight {
     return { code: this.exact ? 'exact' : 'interval', text };
   }
 
-  /** Fixes what a session sees; the text of its transaction snapshot. */
-  async #pin(session: Session): Promise<string> {
-    await session.query(`ROLLBACK; ${fill(this.#with.statements.openSnapshot)}`);
-    return this.#look(session);
+  /** Fixes what a session sees; how it calls that, and where its sequences stand. */
+  async #pin(session: Session): Promise<Pinned> {
+    const { openSnapshot, witness } = this.#with.statements;
+    const results = await session.queryAll(['ROLLBACK', fill(openSnapshot), fill(witness), SEQUENCES]);
+    const [, , [row] = [], sequences = []] = results;
+    return {
+      database: session.database,
+      transactions: row?.transactions ?? '',
+      sequences: sequencesOf(sequences),
+    };
   }
 
-  async #look(session: Session): Promise<string> {
-    return (await session.query(fill(this.#with.statements.witness)))[0]?.transactions ?? '';
+  /** What is visible; a point in the log behind all of it; whether the log is durable up to there. Each is asked later than the one before. */
+  async #durable(
+    session: Session,
+  ): Promise<{ readonly before: string; readonly durable: boolean; readonly from: string }> {
+    const [row] = await session.query(
+      `SELECT (${fill(this.#with.statements.witness)}) AS transactions, lsn, pg_current_wal_flush_lsn() >= lsn AS durable
+       FROM pg_current_wal_insert_lsn() AS lsn`,
+    );
+    return { before: row?.transactions ?? '', durable: row?.durable === 't', from: row?.lsn ?? '' };
   }
 
-  async #lsn(expression: string): Promise<string> {
-    return (await this.#with.control.query(`SELECT ${expression} AS lsn`))[0]?.lsn ?? '';
+  /** What is visible now, and how far the log reaches. */
+  async #lookBehind(session: Session): Promise<{ readonly now: string; readonly to: string }> {
+    const [row] = await session.query(
+      `SELECT (${fill(this.#with.statements.witness)}) AS transactions, pg_current_wal_insert_lsn() AS lsn`,
+    );
+    return { now: row?.transactions ?? '', to: row?.lsn ?? '' };
   }
+}
+
+interface Pinned {
+  readonly database: string;
+  readonly transactions: string;
+  readonly sequences: Sequences;
 }
