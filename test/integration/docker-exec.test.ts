@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,7 +9,7 @@ import { demultiplex } from '../../src/runtimes/docker/frames.ts';
 import { dockerRuntime } from '../../src/runtimes/docker/index.ts';
 import type { Instance } from '../../src/runtimes/runtime.ts';
 import { tryImage } from '../environment/images.ts';
-import { type Server, startServer } from '../support/containers.ts';
+import { type Server, startServer, until } from '../support/containers.ts';
 import { type DockerProxy, startDockerProxy } from '../support/docker-proxy.ts';
 
 const available = await tryImage('postgres-15');
@@ -84,14 +83,8 @@ const processes = (): readonly string[] =>
       }
     });
 
-/** Within 8 s; whoever says that it runs may have said so a moment before it was put in place of its shell. */
-async function runs(mark: string, expected: boolean): Promise<boolean> {
-  for (let attempt = 0; attempt < 80; attempt++) {
-    if (processes().some((it) => it.startsWith(`sleep ${mark}`)) === expected) return true;
-    await sleep(100);
-  }
-  return false;
-}
+/** Whoever says that it runs may have said so a moment before it was put in place of its shell. */
+const runs = (mark: string): boolean => processes().some((it) => it.startsWith(`sleep ${mark}`));
 
 describe.skipIf(noDocker)(`DOCK-5: exec in a container${noDocker ? ` (skipped: ${noDocker})` : ''}`, () => {
   const stack = new AsyncDisposableStack();
@@ -116,7 +109,7 @@ describe.skipIf(noDocker)(`DOCK-5: exec in a container${noDocker ? ` (skipped: $
     await once(process.stdout, 'readable');
     proxy.cut();
     await expect(process.exit).rejects.toMatchObject({ code: 'backup-failed' });
-    expect(await runs(mark, false)).toBe(true);
+    await until(async () => !runs(mark));
   });
 
   test('no exit status is a failure, never a success', async () => {
@@ -154,9 +147,9 @@ describe.skipIf(noDocker)(`DOCK-5: exec in a container${noDocker ? ` (skipped: $
       },
     );
     await once(runner.stdout, 'data');
-    expect(await runs(mark, true)).toBe(true);
+    await until(async () => runs(mark));
     runner.kill('SIGKILL');
-    expect(await runs(mark, false)).toBe(true);
+    await until(async () => !runs(mark));
     expect(await checkpointer()).toBe(before);
     const { stderr } = await execa('docker', ['logs', server.container.getId()]);
     expect(stderr).not.toMatch(/terminated by signal/);

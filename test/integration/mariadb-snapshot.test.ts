@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { byHand } from '../../src/commands/by-hand.ts';
@@ -116,6 +117,22 @@ describe.skipIf(why)(`CUT-2 MariaDB in Docker by snapshot${why === undefined ? '
       }
     },
   );
+
+  test('what was acknowledged without a flush is flushed, also when the server has been told since to flush every commit', async () => {
+    await server.query('CREATE TABLE acknowledged (id int PRIMARY KEY) ENGINE = InnoDB');
+    await server.query('SET GLOBAL innodb_flush_log_at_trx_commit = 0, GLOBAL innodb_flush_log_at_timeout = 2700');
+    try {
+      // The background waits for the old time-out once more.
+      await sleep(2_000);
+      await server.query('INSERT INTO acknowledged VALUES (1)');
+      await server.query('SET GLOBAL innodb_flush_log_at_trx_commit = 1');
+      const manifest = await bench.backup(server, { method: 'snapshot' });
+      expect((await restored(manifest, 'SELECT id FROM shop.acknowledged')).rows).toEqual([{ id: '1' }]);
+    } finally {
+      await server.query('SET GLOBAL innodb_flush_log_at_trx_commit = 1, GLOBAL innodb_flush_log_at_timeout = 1');
+      await server.query('DROP TABLE acknowledged');
+    }
+  });
 
   test('a table that lies elsewhere is refused before anything is held', async () => {
     await server.query("CREATE TABLE far (id int) ENGINE = InnoDB DATA DIRECTORY = '/tmp'");

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { execa } from 'execa';
+import { mountsOf } from '../../src/runtimes/mounts.ts';
 import { type ImageName, image } from '../environment/images.ts';
 
 /** A Docker daemon of our own, beside the machine's: one that may be killed. Its containers outlive it (live-restore). */
@@ -29,7 +30,7 @@ async function endShims(folder: string): Promise<void> {
 
 /** The deepest first. */
 async function mountsBelow(folder: string): Promise<readonly string[]> {
-  const points = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((it) => it.split(' ')[1] ?? '');
+  const points = (await mountsOf('self')).map((it) => it.point);
   return points.filter((it) => it.startsWith(`${folder}/`)).toReversed();
 }
 

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { execa } from 'execa';
 import type { ServerName } from '../bank/schema.ts';
+import { until } from '../support/containers.ts';
 import { type Arena, HOLD_LIMIT } from './arena.ts';
 
 /** A way in which things go wrong, at a moment that is given from outside. */
@@ -31,13 +32,7 @@ const BY_LIMIT = HOLD_LIMIT + 2_000;
 /** A run that is stuck is for its own limits to end. */
 const RUN_LIMIT = 120_000;
 
-async function ended(pid: number): Promise<void> {
-  const end = performance.now() + RUN_LIMIT;
-  while (existsSync(`/proc/${pid}`)) {
-    if (performance.now() > end) throw new Error(`the run did not end within ${RUN_LIMIT / 1000} s`);
-    await sleep(20);
-  }
-}
+const ended = (pid: number): Promise<void> => until(async () => !existsSync(`/proc/${pid}`), RUN_LIMIT);
 
 const signal = (pid: number, name: NodeJS.Signals): void => {
   try {

@@ -93,7 +93,7 @@ class Dump implements Capture {
   }
 
   async still(): Promise<readonly Reason[]> {
-    return movedSince(this.#parts.control, this.#place, 'between dump and fingerprint');
+    return movedSince(this.#parts.control, this.#place, 'between the dump and its fingerprint');
   }
 
   async finish(put: Put, _cut: CutFiles | undefined, signal: AbortSignal): Promise<Captured> {

@@ -26,7 +26,7 @@ export function placeText({ gtid, binlog, applied }: Place): string {
   return applied === '' ? own : `${own}, applied ${applied}`;
 }
 
-/** Whether a transaction ended since `before`; `when` is how that is told: `between cut and fingerprint`. */
+/** Whether a transaction ended since `before`; `when` is how that is told: `between the cut and its fingerprint`. */
 export async function movedSince(
   session: Session,
   before: Place | undefined,

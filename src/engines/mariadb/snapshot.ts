@@ -103,7 +103,7 @@ class Snapshot implements Capture {
   }
 
   async still(): Promise<readonly Reason[]> {
-    return movedSince(this.#parts.control, this.#point?.place, 'between cut and fingerprint');
+    return movedSince(this.#parts.control, this.#point?.place, 'between the cut and its fingerprint');
   }
 
   async finish(put: Put, cut: CutFiles | undefined, signal: AbortSignal): Promise<Captured> {
