@@ -54,13 +54,11 @@ export class Sight {
   async flush(run: RunId): Promise<void> {
     const { control, statements } = this.#with;
     const { before, durable, from } = await this.#durable(control);
-    if (durable) {
-      [this.#flushed, this.#from] = [{ before }, from];
-      return;
-    }
+    this.#from = from;
+    this.#flushed = { before };
+    if (durable) return;
     const [row] = await control.query(fill(statements.flush, { run }));
     this.#flushed = { before, transaction: row?.transaction ?? '' };
-    this.#from = (await control.query('SELECT pg_current_wal_flush_lsn() AS lsn'))[0]?.lsn ?? '';
   }
 
   /** Right before the cut. What the fingerprint sees must be in it: nothing was committed since the flush, or it is flushed again. */
