@@ -34,16 +34,15 @@ export const processesOf = (pids: readonly number[]): readonly SeenProcess[] =>
   pids.map(processOf).filter((it) => it !== undefined);
 
 /**
- * What these processes of one network namespace are, and what the first of each family listens on. The kernel walks the
- * tables of all namespaces to print those of one, which takes milliseconds: not for every container of a machine.
+ * What these processes are, and what the first of each family listens on in the network namespace of the process
+ * `network`, which must outlive the looking: any other may be a session that is just ending. The kernel walks the tables
+ * of all namespaces to print those of one, which takes milliseconds: not for every container of a machine.
  */
-export function listeningProcessesOf(pids: readonly number[]): readonly SeenProcess[] {
+export function listeningProcessesOf(pids: readonly number[], network: number | 'self'): readonly SeenProcess[] {
   const seen = processesOf(pids);
-  const [first] = seen;
-  if (first === undefined) return [];
   const heads = seen.filter((it) => isHead(it, seen)).map(({ pid }) => ({ pid, inodes: socketsOf(pid) }));
   if (!heads.some((it) => it.inodes && it.inodes.length > 0)) return seen;
-  const listening = listeningIn(first.pid);
+  const listening = listeningIn(network);
   return seen.map((process) => {
     const inodes = heads.find((it) => it.pid === process.pid)?.inodes;
     return inodes ? { ...process, ...heldBy(inodes, listening) } : process;
@@ -83,7 +82,7 @@ function processOf(pid: number): SeenProcess | undefined {
 type Listening = ReadonlyMap<string, { readonly port: number } | { readonly socket: string }>;
 
 /** What is listened on in the network namespace of that process, by inode; see proc(5). */
-function listeningIn(pid: number): Listening {
+function listeningIn(pid: number | 'self'): Listening {
   const [tcp, tcp6, unix] = ['tcp', 'tcp6', 'unix'].map((it) => textOf(`/proc/${pid}/net/${it}`));
   const found = new Map<string, { port: number } | { socket: string }>();
   for (const line of `${tcp}${tcp6}`.split('\n')) {

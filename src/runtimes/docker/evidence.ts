@@ -41,7 +41,8 @@ async function processesIn(
   view: View | undefined,
   { ports }: Look,
 ): Promise<readonly SeenProcess[]> {
-  const seen = view ? (ports ? listeningProcessesOf : processesOf)(pidsOf(view)) : [];
+  const pids = view ? pidsOf(view) : [];
+  const seen = view && ports ? listeningProcessesOf(pids, view.pid) : processesOf(pids);
   return seen.length > 0 ? seen : topOf(docker, container.Id);
 }
 

@@ -20,7 +20,7 @@ export async function hostInstance(ref: UrlRef): Promise<Instance> {
 
 /** Processes of this machine that listen there. */
 const processesAt = (port: number): readonly SeenProcess[] =>
-  listeningProcessesOf(ownPids()).filter((it) => it.ports?.includes(port));
+  listeningProcessesOf(ownPids(), 'self').filter((it) => it.ports?.includes(port));
 
 function isHere(host: string): boolean {
   if (host === 'localhost') return true;

@@ -8,7 +8,7 @@ import { instanceOf } from './instance.ts';
  * a place: who recognises it finds it again by the right scheme.
  */
 export async function* scanHost(signal: AbortSignal): AsyncGenerator<Instance> {
-  const all = listeningProcessesOf(ownPids());
+  const all = listeningProcessesOf(ownPids(), 'self');
   for (const head of all.filter((it) => isHead(it, all))) {
     signal.throwIfAborted();
     const { ports = [], sockets = [], folder } = head;
