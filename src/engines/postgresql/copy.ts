@@ -14,6 +14,7 @@ import type { Files } from '../../runtimes/files.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
 import type { CaptureRun } from '../engine.ts';
+import { store } from '../stored.ts';
 import { notCompared, printsAround } from './around.ts';
 import { readControl } from './control.ts';
 import { asLines } from './fingerprint.ts';
@@ -53,7 +54,7 @@ interface Parts extends CaptureParts {
 class Copy implements Capture {
   readonly #parts: Parts;
   readonly #lost = new AbortController();
-  readonly lost: AbortSignal;
+  readonly lost = this.#lost.signal;
   readonly #artifacts: Artifact[] = [];
   #started: string | undefined;
   #tablespaceState: string | undefined;
@@ -67,7 +68,8 @@ class Copy implements Capture {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.lost = AbortSignal.any([this.#lost.signal, parts.backup.lost]);
+    const { lost } = parts.backup;
+    lost.addEventListener('abort', () => this.#lost.abort(sessionEnded(lost.reason)), { once: true });
   }
 
   async prepare(put: Put, signal: AbortSignal): Promise<void> {
@@ -201,14 +203,7 @@ class Copy implements Capture {
   }
 
   async #store(put: Put, name: string, stream: Readable, signal: AbortSignal): Promise<void> {
-    const abort = (): void => void stream.destroy(reasonOf(signal));
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      this.#artifacts.push(await put(name, stream));
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
+    this.#artifacts.push(await store(put, name, stream, signal));
   }
 
   /** Keeps the backup session alive, and looks after the server's disk. Returns what ends the watch. */
@@ -332,12 +327,7 @@ async function tablespaceState(session: Session): Promise<string> {
   return row?.state ?? '';
 }
 
-function reasonOf(signal: AbortSignal): Error {
-  const reason: unknown = signal.reason;
-  if (reason instanceof StillpointError) return reason;
-  return new StillpointError(
-    'source-changed',
-    `The backup session was ended while the copy ran: ${messageOf(reason)}.`,
-    { cause: reason },
-  );
-}
+const sessionEnded = (cause: unknown): StillpointError =>
+  new StillpointError('source-changed', `The backup session was ended while the copy ran: ${messageOf(cause)}.`, {
+    cause,
+  });
