@@ -49,7 +49,7 @@ export async function openStorage(world: World, plan: Plan): Promise<Storage> {
       await Promise.all(parts.map(({ of, snapshotter }) => snapshotter.settle(volumesOf(of))));
     },
     async ready() {
-      ready = await Promise.all(
+      ready = await allOf(
         parts.map(async ({ of, snapshotter }) => ({
           of,
           cut: stack.use(await snapshotter.ready(volumesOf(of), plan.id)),
@@ -58,13 +58,7 @@ export async function openStorage(world: World, plan: Plan): Promise<Storage> {
     },
     async cut() {
       if (ready.length < parts.length) throw new StillpointError('internal', 'Storage was cut before it was ready.');
-      const results = await Promise.allSettled(
-        ready.map(async ({ of, cut }) => ({ of, cut: stack.use(await cut.cut()) })),
-      );
-      last = results.map((it) => {
-        if (it.status === 'rejected') throw it.reason;
-        return it.value;
-      });
+      last = await allOf(ready.map(async ({ of, cut }) => ({ of, cut: stack.use(await cut.cut()) })));
       return Object.fromEntries(
         last.flatMap(({ of, cut }) => Object.keys(of.volumes).map((source) => [source, cut.at])),
       );
@@ -84,6 +78,14 @@ export async function openStorage(world: World, plan: Plan): Promise<Storage> {
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
+}
+
+/** As Promise.all, but when all have ended: what comes after the first failure is still to be disposed of. */
+async function allOf<T>(working: readonly Promise<T>[]): Promise<readonly T[]> {
+  return (await Promise.allSettled(working)).map((it) => {
+    if (it.status === 'rejected') throw it.reason;
+    return it.value;
+  });
 }
 
 const volumesOf = ({ volumes }: VolumesCut): readonly Volume[] => Object.values(volumes).flat();
