@@ -31,11 +31,12 @@ export function btrfsSnapshotter(): Snapshotter {
     settle: async (volumes) => void (await settled(volumes)),
     async ready(volumes, run) {
       const whole = await settled(volumes);
-      const maker = await makerOf(whole.subvolume.top, placeFor(whole.subvolume.mount, run, taken + 1));
+      const { top, mount } = whole.subvolume;
+      const maker = await makerOf(top, mount);
       return {
         async cut() {
           taken++;
-          return cut(whole, maker, placeFor(whole.subvolume.mount, run, taken));
+          return cut(whole, maker, placeFor(mount, run, taken));
         },
         [Symbol.asyncDispose]: () => maker[Symbol.asyncDispose](),
       };

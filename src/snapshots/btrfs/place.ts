@@ -24,15 +24,15 @@ export interface Maker extends AsyncDisposable {
   make(path: string): Promise<void>;
 }
 
-/** Its first snapshot, which is to lie beside `first`, needs no program to be started. */
-export async function makerOf(top: string, first: string): Promise<Maker> {
-  const folder = dirname(first);
+/** Of the subvolume with this top, on the file system that is mounted there. Its first snapshot needs no program to be started. */
+export async function makerOf(top: string, mount: string): Promise<Maker> {
+  const folder = join(mount, FOLDER);
   const argv = ['btrfs', 'subvolume', 'snapshot', '-r', top];
   const open = (): Promise<unknown> => mkdir(folder, { recursive: true, mode: 0o700 });
   await open();
   let waiting: WaitingProgram | undefined = await startWaiting(argv);
   const run = async (path: string): Promise<void> => {
-    using ready = waiting;
+    const ready = waiting;
     waiting = undefined;
     await (ready ? ready.run(path, LIMIT) : runProgram([...argv, path], LIMIT));
   };
