@@ -42,9 +42,9 @@ export class Sight {
 
   /** Once before it counts: the first run of a query fills the session's catalog caches, which takes ten times as long. */
   async warm(): Promise<void> {
-    const { readers, control, statements } = this.#with;
+    const { readers, statements } = this.#with;
     await Promise.all(readers.map((it) => it.query(fill(statements.guardReader))));
-    await Promise.all([this.#durable(control), this.#lookBehind(control), ...readers.map((it) => this.#pin(it))]);
+    await Promise.all([this.#look(), ...readers.map((it) => this.#pin(it))]);
   }
 
   /**
@@ -53,8 +53,8 @@ export class Sight {
    */
   async flush(run: RunId): Promise<void> {
     const { control, statements } = this.#with;
-    const { before, durable, from } = await this.#durable(control);
-    this.#from = from;
+    const { transactions: before, lsn, durable } = await this.#look();
+    this.#from = lsn;
     this.#flushed = { before };
     if (durable) return;
     const [row] = await control.query(fill(statements.flush, { run }));
@@ -74,11 +74,10 @@ export class Sight {
 
   /** Right after the cut. Before the first one there is nothing to look back at. */
   async lookAgain(): Promise<void> {
-    const { control, readers } = this.#with;
     if (this.#seen.length === 0) return;
-    const [{ now, to }, sequences] = await Promise.all([this.#lookBehind(control), readSequences(readers)]);
-    this.exact = this.#seen.every((it) => onlyEnded(this.#flushed?.transaction, it, now));
-    this.to = to;
+    const [now, sequences] = await Promise.all([this.#look(), readSequences(this.#with.readers)]);
+    this.exact = this.#seen.every((it) => onlyEnded(this.#flushed?.transaction, it, now.transactions));
+    this.to = now.lsn;
     this.sequences = between(this.#before, sequences);
   }
 
@@ -123,22 +122,13 @@ export class Sight {
   }
 
   /** What is visible; a point in the log behind all of it; whether the log is durable up to there. Each is asked later than the one before. */
-  async #durable(
-    session: Session,
-  ): Promise<{ readonly before: string; readonly durable: boolean; readonly from: string }> {
-    const [row] = await session.query(
-      `SELECT (${fill(this.#with.statements.witness)}) AS transactions, lsn, pg_current_wal_flush_lsn() >= lsn AS durable
+  async #look(): Promise<{ readonly transactions: string; readonly lsn: string; readonly durable: boolean }> {
+    const { control, statements } = this.#with;
+    const [row] = await control.query(
+      `SELECT (${fill(statements.witness)}) AS transactions, lsn, pg_current_wal_flush_lsn() >= lsn AS durable
        FROM pg_current_wal_insert_lsn() AS lsn`,
     );
-    return { before: row?.transactions ?? '', durable: row?.durable === 't', from: row?.lsn ?? '' };
-  }
-
-  /** What is visible now, and how far the log reaches. */
-  async #lookBehind(session: Session): Promise<{ readonly now: string; readonly to: string }> {
-    const [row] = await session.query(
-      `SELECT (${fill(this.#with.statements.witness)}) AS transactions, pg_current_wal_insert_lsn() AS lsn`,
-    );
-    return { now: row?.transactions ?? '', to: row?.lsn ?? '' };
+    return { transactions: row?.transactions ?? '', lsn: row?.lsn ?? '', durable: row?.durable === 't' };
   }
 }
 
