@@ -84,8 +84,9 @@ class Dump implements Capture {
     if (this.#position) await this.#startTool();
     const tool = this.#tool;
     if (!tool) throw new StillpointError('internal', 'The dump was cut before mariadb-dump was started.');
-    await reader.query(fill(plan.statements.openSnapshot));
+    // The place first: unheld, a commit between the two then shows as one that moved on.
     this.#place = await readPlace(control);
+    await reader.query(fill(plan.statements.openSnapshot));
     const session = await beginDump(tool, optionFile(at, login, control.endpoint), control, holdLimit);
     const what = session === undefined ? 'dumped within the window' : `transaction of session ${session}`;
     this.#position = asPosition(what, this.#place);
