@@ -78,7 +78,7 @@ export class TableHold {
       void watch.stop();
       return this.#held(since, room);
     }
-    await Promise.all(holders.map((holder) => this.#letGo(holder)));
+    await Promise.all(this.#locking().map((holder) => this.#letGo(holder)));
     const waited = await watch.stop();
     this.#order = [...waited.tables, ...this.#locks.flat().map((it) => it.oid)];
     const why = waited.culprit ?? messageOf(failed.reason);
@@ -90,6 +90,11 @@ export class TableHold {
   /** Also what an unheld source needs. */
   async flush(run: RunId): Promise<void> {
     await this.#sessions.control.query(fill(this.#sessions.statements.flush, { run }));
+  }
+
+  /** Those in whose databases there is something to lock. */
+  #locking(): readonly Session[] {
+    return this.#sessions.holders.filter((_, at) => this.#locks[at]?.length !== 0);
   }
 
   async #lock(holder: Session, targets: readonly LockTarget[]): Promise<void> {
@@ -113,7 +118,7 @@ export class TableHold {
     const { holders } = this.#sessions;
     // A session that is lost holds nothing: its locks ended with it.
     const letGo = (holder: Session): Promise<void> => this.#letGo(holder).catch(() => holder[Symbol.asyncDispose]());
-    const release = async (): Promise<void> => void (await Promise.all(holders.map(letGo)));
+    const release = async (): Promise<void> => void (await Promise.all(this.#locking().map(letGo)));
     const held = lease({ since, room, sessions: holders.map((it) => it.lost), release });
     return {
       ...held,
@@ -129,11 +134,12 @@ export class TableHold {
   async #witness(): Promise<Witness> {
     const { holders, control, statements } = this.#sessions;
     const pids = holders.map((it) => it.pid).join(', ');
-    const [row] = await control.query(`
+    const look = await control.planned(`
         SELECT (SELECT string_agg('pid ' || pid || ' since ' || backend_start, ', ' ORDER BY pid) FROM pg_stat_get_activity(NULL) WHERE pid IN (${pids})) AS session,
                (SELECT count(*) FROM pg_locks WHERE pid IN (${pids}) AND mode = 'ShareLock' AND locktype = 'relation' AND granted) AS locks,
                (SELECT CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END || ' on timeline ' || timeline_id FROM pg_control_checkpoint()) AS term,
                (${fill(statements.witness)}) AS transactions`);
+    const [row] = await control.query(look);
     return {
       session: row?.session ?? '',
       holding: Number(row?.locks) >= this.#locks.flat().length,

@@ -20,7 +20,7 @@ WHERE c.relpersistence = 'p' ORDER BY 1`;
 /** Sequences as they stand now: nextval is not transactional, so no snapshot pins them and no table lock stops them. */
 export async function readSequences(sessions: readonly Session[]): Promise<ReadonlyMap<string, Sequences>> {
   const all = await Promise.all(
-    sessions.map(async (it) => [it.database, sequencesOf(await it.query(SEQUENCES))] as const),
+    sessions.map(async (it) => [it.database, sequencesOf(await it.query(await it.planned(SEQUENCES)))] as const),
   );
   return new Map(all);
 }

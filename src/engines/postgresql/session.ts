@@ -20,6 +20,8 @@ export interface Session extends AsyncDisposable {
   query(sql: string): Promise<readonly Row[]>;
   /** Several statements in one round trip; the rows of each. Rejects with the error of the first that fails. */
   queryAll(statements: readonly string[]): Promise<readonly (readonly Row[])[]>;
+  /** For what is asked more than once: the server plans it now; what runs it. Of the same SQL again it is the same. */
+  planned(sql: string): Promise<string>;
 }
 
 export type Row = Readonly<Record<string, string | null>>;
@@ -60,6 +62,11 @@ export async function openSession(
     return (Array.isArray(result) ? result : [result]).map((it) => it.rows);
   };
   const query = async (sql: string): Promise<readonly Row[]> => (await results(sql)).at(-1) ?? [];
+  const plans = new Map<string, Promise<string>>();
+  const plan = async (name: string, sql: string): Promise<string> => {
+    await query(`PREPARE ${name} AS ${sql}`);
+    return `EXECUTE ${name}`;
+  };
   const [self] = await query('SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()');
   return {
     database,
@@ -69,6 +76,11 @@ export async function openSession(
     lost: ended.signal,
     query,
     queryAll: (statements) => results(statements.join('; ')),
+    planned(sql) {
+      const known = plans.get(sql) ?? plan(`stillpoint_${plans.size + 1}`, sql);
+      plans.set(sql, known);
+      return known;
+    },
     async [Symbol.asyncDispose]() {
       // A session that waits for a lock would not read the farewell: closing the stream ends it at once.
       stream.destroy();

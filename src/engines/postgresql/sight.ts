@@ -2,7 +2,7 @@ import type { RunId } from '../../model/id.ts';
 import type { Reason } from '../../model/level.ts';
 import type { Position } from '../../model/position.ts';
 import { between, type CutSequences, readSequences, SEQUENCES, type Sequences, sequencesOf } from './sequences.ts';
-import { fill, type Session } from './session.ts';
+import { fill, type Row, type Session } from './session.ts';
 import { onlyEnded } from './transactions.ts';
 
 /** Sessions to look at a server with while somebody else cuts its storage. */
@@ -19,7 +19,7 @@ export interface Onlookers {
 interface Flush {
   readonly before: string;
   /** The commit of ours that made it so; undefined: it was so already. */
-  readonly transaction?: string;
+  readonly transaction: string | undefined;
 }
 
 /**
@@ -53,12 +53,10 @@ export class Sight {
    */
   async flush(run: RunId): Promise<void> {
     const { control, statements } = this.#with;
-    const { transactions: before, lsn, durable } = await this.#look();
+    const answers = await control.queryAll([await this.#question(), fill(statements.flush, { run })]);
+    const { transactions, lsn } = seenIn(answers[0]);
     this.#from = lsn;
-    this.#flushed = { before };
-    if (durable) return;
-    const [row] = await control.query(fill(statements.flush, { run }));
-    this.#flushed = { before, transaction: row?.transaction ?? '' };
+    this.#flushed = { before: transactions, transaction: answers.at(-1)?.[0]?.transaction ?? undefined };
   }
 
   /** Right before the cut. What the fingerprint sees must be in it: nothing was committed since the flush, or it is flushed again. */
@@ -75,7 +73,8 @@ export class Sight {
   /** Right after the cut. Before the first one there is nothing to look back at. */
   async lookAgain(): Promise<void> {
     if (this.#seen.length === 0) return;
-    const [now, sequences] = await Promise.all([this.#look(), readSequences(this.#with.readers)]);
+    const some = this.#with.readers.filter(({ database }) => this.#before.get(database)?.size !== 0);
+    const [now, sequences] = await Promise.all([this.#look(), readSequences(some)]);
     this.exact = this.#seen.every((it) => onlyEnded(this.#flushed?.transaction, it, now.transactions));
     this.to = now.lsn;
     this.sequences = between(this.#before, sequences);
@@ -112,7 +111,8 @@ export class Sight {
   /** Fixes what a session sees; how it calls that, and where its sequences stand. */
   async #pin(session: Session): Promise<Pinned> {
     const { openSnapshot, witness } = this.#with.statements;
-    const results = await session.queryAll(['ROLLBACK', fill(openSnapshot), fill(witness), SEQUENCES]);
+    const asked = [await session.planned(fill(witness)), await session.planned(SEQUENCES)];
+    const results = await session.queryAll(['ROLLBACK', fill(openSnapshot), ...asked]);
     const [, , [row] = [], sequences = []] = results;
     return {
       database: session.database,
@@ -121,16 +121,23 @@ export class Sight {
     };
   }
 
-  /** What is visible; a point in the log behind all of it; whether the log is durable up to there. Each is asked later than the one before. */
-  async #look(): Promise<{ readonly transactions: string; readonly lsn: string; readonly durable: boolean }> {
+  async #look(): Promise<Seen> {
+    return seenIn(await this.#with.control.query(await this.#question()));
+  }
+
+  #question(): Promise<string> {
     const { control, statements } = this.#with;
-    const [row] = await control.query(
-      `SELECT (${fill(statements.witness)}) AS transactions, lsn, pg_current_wal_flush_lsn() >= lsn AS durable
-       FROM pg_current_wal_insert_lsn() AS lsn`,
-    );
-    return { transactions: row?.transactions ?? '', lsn: row?.lsn ?? '', durable: row?.durable === 't' };
+    return control.planned(`SELECT (${fill(statements.witness)}) AS transactions, pg_current_wal_insert_lsn() AS lsn`);
   }
 }
+
+interface Seen {
+  readonly transactions: string;
+  /** A point in the log behind all that is visible: a statement fixes what it sees before it asks. */
+  readonly lsn: string;
+}
+
+const seenIn = ([row]: readonly Row[] = []): Seen => ({ transactions: row?.transactions ?? '', lsn: row?.lsn ?? '' });
 
 interface Pinned {
   readonly database: string;
