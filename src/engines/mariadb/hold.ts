@@ -26,12 +26,11 @@ export async function readyHold({ holder, control, statements, limit }: HoldSess
   await control.queryAll(witnessOf(holder));
 }
 
-/** What a witness asks, in one round trip: writers wait for it. */
+/** What a witness asks, in one round trip: writers wait for it. Members of a cluster, which have a view besides, are not held. */
 const witnessOf = ({ id }: Session): readonly string[] => [
   ...PLACE,
   TRANSACTIONS,
-  `SELECT IS_USED_LOCK('${holdMark(id)}') AS holder, CONCAT(IF(@@read_only, 'read only', 'writable'), ' server ', @@server_id) AS term,
-          (SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'WSREP_CLUSTER_CONF_ID') AS view`,
+  `SELECT IS_USED_LOCK('${holdMark(id)}') AS holder, CONCAT(IF(@@read_only, 'read only', 'writable'), ' server ', @@server_id) AS term`,
 ];
 
 /**
@@ -96,7 +95,7 @@ function held({ holder, control, statements }: HoldSessions, since: Millis, room
         session: holder.name,
         holding: row?.holder === String(holder.id) && !lost.aborted,
         transactions: ended.length === 0 ? place : `${place}, transactions ${ended.join(', ')} ended`,
-        term: [row?.term, row?.view].filter((it) => it != null).join(', view '),
+        term: row?.term ?? '',
       };
     },
     resume,
