@@ -28,12 +28,20 @@ export interface WaitingProgram extends Disposable {
  * Starting a program takes a process of our size 4 ms or more, in which nothing else goes on; one that waits takes 1 ms.
  * xargs is what waits: it runs nothing when we die before the word is given, for then its input ends.
  */
-export async function startWaiting(argv: readonly string[]): Promise<WaitingProgram> {
-  const started = await start(['xargs', '-0', '-r', ...argv]);
+export const startWaiting = (argv: readonly string[]): Promise<WaitingProgram> =>
+  startReading(['xargs', '-0', '-r', ...argv], '\0', argv);
+
+/** A program that reads its last argument, up to `end`, from its input, and does nothing when that ends without it; `told` is what its errors name. */
+export async function startReading(
+  argv: readonly string[],
+  end: string,
+  told: readonly string[],
+): Promise<WaitingProgram> {
+  const started = await start(argv);
   return {
     run(argument, limit) {
-      started.child.stdin.end(`${argument}\0`);
-      return endOf(started, [...argv, argument], limit);
+      started.child.stdin.end(`${argument}${end}`);
+      return endOf(started, [...told, argument], limit);
     },
     [Symbol.dispose]: () => void started.child.stdin.end(),
   };

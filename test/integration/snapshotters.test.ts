@@ -1,15 +1,17 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { newId } from '../../src/model/id.ts';
 import { volumesOf } from '../../src/runtimes/mounts.ts';
 import { btrfsSnapshotter } from '../../src/snapshots/btrfs/index.ts';
 import { readUsage } from '../../src/snapshots/btrfs/space.ts';
+import { waitToSnapshot } from '../../src/snapshots/btrfs/waiting.ts';
 import { commandSnapshotter } from '../../src/snapshots/command/index.ts';
 import type { StorageOffer } from '../../src/snapshots/snapshotter.ts';
 import { btrfs, canMount, ext4, xfs } from '../environment/disks.ts';
 import { makeFolder } from '../support/cli.ts';
+import { until } from '../support/containers.ts';
 
 const noDisk = await canMount();
 const probe = async (...paths: readonly string[]): Promise<StorageOffer> =>
@@ -18,6 +20,9 @@ const codes = ({ oneInstant, reasons }: StorageOffer): readonly string[] => {
   expect(oneInstant).toBe(reasons.length === 0);
   return reasons.map((it) => it.code);
 };
+/** Whether there is a process that was started with this path. */
+const waits = async (path: string): Promise<boolean> =>
+  (await execa('pgrep', ['-f', path], { reject: false })).exitCode === 0;
 const subvolume = async (path: string): Promise<string> => {
   await execa('btrfs', ['subvolume', 'create', path]);
   return path;
@@ -51,6 +56,34 @@ describe.skipIf(noDisk)(
       await execa('mount', ['--bind', two, folder.in('bound')]);
       expect(codes(await probe(folder.in('bound')))).toEqual(['part-of-subvolume']);
       await execa('umount', [folder.in('bound')]);
+    });
+
+    test('CUT-5 what waits for the name of a snapshot makes it read-only, and makes none when it is let go or dies', async () => {
+      await using disk = await btrfs({ sizeMiB: 512 });
+      const top = await subvolume(join(disk.path, 'data'));
+      const snapshots = async (): Promise<string[]> => (await readdir(disk.path)).filter((it) => it !== 'data');
+      const made = join(disk.path, 'made, with a space');
+      expect(await (await waitToSnapshot(top, disk.path)).run(made, 5_000)).toBe('');
+      const { stdout } = await execa('btrfs', ['property', 'get', made, 'ro']);
+      expect(stdout).toBe('ro=true');
+      await expect((await waitToSnapshot(top, disk.path)).run(made, 5_000)).rejects.toMatchObject({
+        code: 'backup-failed',
+        message: expect.stringMatching(/^btrfs subvolume snapshot -r .* failed: made, with a space: File exists/),
+      });
+      (await waitToSnapshot(top, disk.path))[Symbol.dispose]();
+      await until(async () => !(await waits(disk.path)));
+      expect(await snapshots()).toEqual([basename(made)]);
+    });
+
+    test('CUT-5 a waiting program that was killed does not cost the snapshot: another one makes it', async () => {
+      await using disk = await btrfs({ sizeMiB: 512 });
+      const volumes = await volumesOf([await subvolume(join(disk.path, 'data'))]);
+      await using ready = await btrfsSnapshotter().ready(volumes, newId());
+      await execa('pkill', ['-KILL', '-f', join(disk.path, '.stillpoint')]);
+      await until(async () => !(await waits(disk.path)));
+      await using cut = await ready.cut();
+      expect(await readdir(join(disk.path, '.stillpoint'))).toHaveLength(1);
+      expect(cut.at.millis).toBeGreaterThan(0);
     });
 
     test('DOCK-7 a folder bound within its own file system is found where it lies', async () => {

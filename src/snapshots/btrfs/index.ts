@@ -28,17 +28,21 @@ export function btrfsSnapshotter(): Snapshotter {
       if ('reasons' in whole) return { oneInstant: false, reasons: whole.reasons };
       return { snapshotter: NAME, unit: `subvolume ${whole.subvolume.device}`, oneInstant: true, reasons: [] };
     },
-    settle: async (volumes) => void (await settled(volumes)),
+    settle: async (volumes) => sync(await whole(volumes)),
     async ready(volumes, run) {
-      const whole = await settled(volumes);
-      const { top, mount } = whole.subvolume;
-      const maker = await makerOf(top, mount);
+      const subject = await whole(volumes);
+      const { top, mount } = subject.subvolume;
+      await using stack = new AsyncDisposableStack();
+      const maker = stack.use(await makerOf(top, mount));
+      // At the very end: what is written afterwards is written back by the cut itself.
+      await sync(subject);
+      const ready = stack.move();
       return {
         async cut() {
           taken++;
-          return cut(whole, maker, placeFor(mount, run, taken));
+          return cut(subject, maker, placeFor(mount, run, taken));
         },
-        [Symbol.asyncDispose]: () => maker[Symbol.asyncDispose](),
+        [Symbol.asyncDispose]: () => ready.disposeAsync(),
       };
     },
     async *leftovers(): AsyncGenerator<Leftover> {
@@ -48,22 +52,25 @@ export function btrfsSnapshotter(): Snapshotter {
   };
 }
 
-interface Settled {
+interface Subject {
   readonly mounts: readonly Mount[];
   readonly subvolume: Subvolume;
 }
 
 /** What was found good when the run was planned may have changed since; in the window nobody looks again. */
-async function settled(volumes: readonly Volume[]): Promise<Settled> {
+async function whole(volumes: readonly Volume[]): Promise<Subject> {
   const mounts = await mountsOf('self');
-  const whole = await wholeSubvolume(mounts, volumes);
-  if ('reasons' in whole)
-    throw new StillpointError('source-changed', `${whole.reasons.map((it) => it.text).join('; ')}.`);
-  await runProgram(['btrfs', 'filesystem', 'sync', whole.subvolume.mount], SETTLE);
-  return { mounts, subvolume: whole.subvolume };
+  const found = await wholeSubvolume(mounts, volumes);
+  if ('reasons' in found)
+    throw new StillpointError('source-changed', `${found.reasons.map((it) => it.text).join('; ')}.`);
+  return { mounts, subvolume: found.subvolume };
 }
 
-async function cut({ mounts, subvolume }: Settled, maker: Maker, path: string): Promise<StorageCut> {
+async function sync({ subvolume }: Subject): Promise<void> {
+  await runProgram(['btrfs', 'filesystem', 'sync', subvolume.mount], SETTLE);
+}
+
+async function cut({ mounts, subvolume }: Subject, maker: Maker, path: string): Promise<StorageCut> {
   const since = startInterval();
   await maker.make(path);
   const at = since();

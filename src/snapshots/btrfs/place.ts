@@ -2,7 +2,8 @@ import { mkdir, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isId, type RunId } from '../../model/id.ts';
 import { mountsOf } from '../../runtimes/mounts.ts';
-import { runProgram, startWaiting, type WaitingProgram } from '../program.ts';
+import { runProgram, type WaitingProgram } from '../program.ts';
+import { snapshotArgv, waitToSnapshot } from './waiting.ts';
 
 /**
  * Where snapshots lie: `.stillpoint/RUN-N` in the folder that the file system is mounted at, so that `recover` finds them
@@ -27,14 +28,13 @@ export interface Maker extends AsyncDisposable {
 /** Of the subvolume with this top, on the file system that is mounted there. Its first snapshot needs no program to be started. */
 export async function makerOf(top: string, mount: string): Promise<Maker> {
   const folder = join(mount, FOLDER);
-  const argv = ['btrfs', 'subvolume', 'snapshot', '-r', top];
   const open = (): Promise<unknown> => mkdir(folder, { recursive: true, mode: 0o700 });
   await open();
-  let waiting: WaitingProgram | undefined = await startWaiting(argv);
+  let waiting: WaitingProgram | undefined = await waitToSnapshot(top, folder);
   const run = async (path: string): Promise<void> => {
     const ready = waiting;
     waiting = undefined;
-    await (ready ? ready.run(path, LIMIT) : runProgram([...argv, path], LIMIT));
+    await (ready ? ready.run(path, LIMIT) : runProgram([...snapshotArgv(top), path], LIMIT));
   };
   return {
     async make(path) {
@@ -43,8 +43,8 @@ export async function makerOf(top: string, mount: string): Promise<Maker> {
           return await run(path);
         } catch (cause) {
           if (await exists(path)) await remove(path);
-          // Another run may have removed the folder when it had emptied it.
-          if (tries === 3 || (await exists(folder))) throw cause;
+          // What waited may not be up to it; and another run may have removed the folder when it had emptied it.
+          if (tries === 3 || (tries === 2 && (await exists(folder)))) throw cause;
           await open();
         }
       }
