@@ -25,6 +25,16 @@ export interface Held {
   flows?: Millis;
 }
 
+/** A source before storage is cut. */
+export interface Point {
+  readonly source: string;
+  /** Absent: it was not held. */
+  readonly witness: Witness | undefined;
+  readonly position: Position;
+  /** When its own sessions were cut. */
+  readonly at: Interval;
+}
+
 type Witnesses = readonly (readonly [string, Witness])[];
 
 /** Everything that is seen while the window is open, in one place; it acts on nothing. */
@@ -52,8 +62,8 @@ export class Seen {
   get holds(): readonly Held[] {
     return this.#holds;
   }
-  isHeld(name: string): boolean {
-    return this.#holds.some((it) => it.open.plan.name === name);
+  holdOf(name: string): Hold | undefined {
+    return this.#holds.find((it) => it.open.plan.name === name)?.hold;
   }
 
   granted(open: OpenCapture, hold: Hold): void {
@@ -66,22 +76,23 @@ export class Seen {
   notHeld(name: string, text: string): void {
     this.#notHeld[name] = [{ code: 'not-held', text }];
   }
+  isFlushed(name: string): boolean {
+    return name in this.#flushed;
+  }
   flushed(name: string, at: Interval): void {
     this.#flushed[name] = at;
   }
-  before(witnesses: Witnesses): void {
-    this.#before = new Map(witnesses);
-    this.#cuts = [];
+  /** Of one attempt: what an earlier one saw is void. */
+  points(points: readonly Point[]): void {
+    this.#before = new Map(points.flatMap(({ source, witness }) => (witness ? [[source, witness]] : [])));
+    this.#cuts = points.map(({ source, at }) => ({ source, at, by: 'session', atomic: true }));
+    for (const { source, position } of points) this.#positions[source] = position;
   }
   after(witnesses: Witnesses): void {
     this.#after = new Map(witnesses);
   }
   unheld(reasons: Evidence['unheld']): void {
     this.#unheld = reasons;
-  }
-  cut(source: string, position: Position, at: Interval): void {
-    this.#positions[source] = position;
-    this.#cuts = [...this.#cuts, { source, at, by: 'session', atomic: true }];
   }
   storageCuts(cuts: Readonly<Record<string, Interval>>): void {
     const all = Object.entries(cuts).map(([source, at]) => ({ source, at, by: 'storage', atomic: true }) as const);

@@ -5,14 +5,17 @@ import type { Emit } from '../model/events.ts';
 import type { Plan } from '../model/plan.ts';
 import { type Millis, startInterval } from '../model/time.ts';
 import { unheldReason } from './holds.ts';
+import { hurry } from './hurry.ts';
 import type { OpenCapture, OpenCaptures } from './prepare.ts';
 import { doubtsOf, failureOf, worthAnother } from './proof.ts';
 import type { Protect } from './protect.ts';
-import { type Held, Seen, type Window } from './seen.ts';
+import { type Held, type Point, Seen, type Window } from './seen.ts';
 import type { Storage } from './storage.ts';
 
 /** A commit may slip through a hold by a way that no table lock covers: the cut is then taken again, this often. */
 const CUTS = 3;
+/** Where no snapshot is taken, as often as fits in this: a server's own maintenance commits in bursts. */
+const CUTS_WITHIN: Millis = 300;
 /** Where nobody waits and no snapshot is taken, looking for a quiet moment costs nothing. */
 const UNHELD_CUTS = 20;
 /** All attempts to hold together make writers wait for less than this part of the limit; the rest is for the hold itself. */
@@ -34,12 +37,16 @@ export async function cutTogether(
   const window = new OpenWindow(captures, storage, plan, emit);
   const changes = await window.ready();
   await using _protected = await protect(changes);
+  // A hook may start what stays: that shall not inherit our haste.
+  using _hurried = hooks ? undefined : hurry();
   // What was written since it was settled would be written back within the hold.
   await storage.ready();
   try {
     await window.holdAll(signal);
-    await window.flushAll();
-    if (hooks) await hooks.held(window.room());
+    if (hooks) {
+      await window.flushAll();
+      await hooks.held(window.room());
+    }
     await window.cutUntilProven(signal);
   } catch (cause) {
     throw await window.lostOr(cause);
@@ -144,16 +151,9 @@ class OpenWindow {
     return results.flatMap((it) => (it.status === 'fulfilled' && it.value ? [it.value] : []))[0];
   }
 
-  /** Held or not: what was acknowledged before this is in every image. It begins when all are held. */
+  /** What a hook does in the hold finds everything durable. */
   async flushAll(): Promise<void> {
-    await Promise.all(
-      this.#captures.map(async ({ plan: { name }, capture }) => {
-        const since = startInterval();
-        await capture.flush();
-        this.#seen.flushed(name, since());
-        this.#emit({ event: 'flushed', source: name, at: this.#seen.at() });
-      }),
-    );
+    await Promise.all(this.#captures.map((it) => this.#flush(it)));
   }
 
   /** What is left of the shortest hold, but for what the cut itself needs. */
@@ -164,13 +164,17 @@ class OpenWindow {
 
   /** Cuts until nothing moved meanwhile, as often as that may be tried; the last cut counts. */
   async cutUntilProven(signal: AbortSignal): Promise<void> {
-    const unheld = this.#captures.filter(({ plan }) => !this.#seen.isHeld(plan.name));
-    const most = this.#seen.holds.length === 0 && this.#storage.cuts === 0 ? UNHELD_CUTS : CUTS;
+    const unheld = this.#captures.filter(({ plan }) => this.#seen.holdOf(plan.name) === undefined);
+    const cheap = this.#storage.cuts === 0;
+    const most = this.#seen.holds.length === 0 && cheap ? UNHELD_CUTS : CUTS;
+    const end = performance.now() + (this.#seen.holds.length > 0 && cheap ? CUTS_WITHIN : 0);
     do {
       signal.throwIfAborted();
       this.#tries++;
-      this.#seen.before(await this.#witnesses());
-      await this.#cutAll();
+      // Source by source: none of them waits for the flush of another.
+      this.#seen.points(await Promise.all(this.#captures.map((it) => this.#point(it))));
+      // The sessions' points first: they take a millisecond, and what storage holds must not be older.
+      this.#seen.storageCuts(await this.#storage.cut());
       const still = unheld.map(async ({ plan, capture }) => [plan.name, await capture.still()] as const);
       const [witnesses, reasons] = await Promise.all([this.#witnesses(), Promise.all(still)]);
       this.#seen.after(witnesses);
@@ -178,7 +182,7 @@ class OpenWindow {
       for (const cut of this.#seen.cutEvents()) this.#emit(cut);
       const doubts = doubtsOf(this.#seen.evidence());
       if (doubts.length === 0 || !worthAnother(doubts)) return;
-    } while (this.#tries < most);
+    } while (this.#tries < most || performance.now() < end);
   }
 
   /** A server that ended a hold also ends the statements that depend on it: then the hold is what was lost. */
@@ -221,15 +225,23 @@ class OpenWindow {
     return this.#seen.window(doubts);
   }
 
-  async #cutAll(): Promise<void> {
-    await Promise.all(
-      this.#captures.map(async ({ plan: { name }, capture }) => {
-        const since = startInterval();
-        this.#seen.cut(name, await capture.cut(), since());
-      }),
-    );
-    // The sessions' points first: they take a millisecond, and what storage holds must not be older.
-    this.#seen.storageCuts(await this.#storage.cut());
+  /** Once, held or not, when all are held: what was acknowledged before this is in every image. */
+  async #flush({ plan: { name }, capture }: OpenCapture): Promise<void> {
+    if (this.#seen.isFlushed(name)) return;
+    const since = startInterval();
+    await capture.flush();
+    this.#seen.flushed(name, since());
+    this.#emit({ event: 'flushed', source: name, at: this.#seen.at() });
+  }
+
+  /** The witness before the cut, and the cut of the source's own sessions. */
+  async #point(open: OpenCapture): Promise<Point> {
+    const source = open.plan.name;
+    await this.#flush(open);
+    const witness = await this.#seen.holdOf(source)?.witness();
+    const since = startInterval();
+    const position = await open.capture.cut();
+    return { source, witness, position, at: since() };
   }
 
   #witnesses() {

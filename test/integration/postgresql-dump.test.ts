@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { World } from '../../src/backup/world.ts';
+import type { Capture } from '../../src/engines/capture.ts';
 import type { Repository } from '../../src/repositories/repository.ts';
 import type { Instance, Process } from '../../src/runtimes/runtime.ts';
 import { tryImage } from '../environment/images.ts';
@@ -12,6 +13,24 @@ import { fillWithEverything, ODD_DATABASES } from '../support/schema.ts';
 
 const postgres = await tryImage('postgres-15');
 const title = `PostgreSQL dump from a container${postgres.ok ? '' : ` (skipped: ${postgres.reason})`}`;
+
+/** The same world, in which something happens while a capture is at work. */
+const capturing =
+  (change: (opened: Capture) => Partial<Capture>) =>
+  (world: World): World => {
+    const altered: World = changed(world, {
+      async engine(name) {
+        const engine = await world.engine(name);
+        const capture: typeof engine.capture = async (...given) => {
+          const opened = await engine.capture(...given);
+          return changed(opened, change(opened));
+        };
+        return changed(engine, { capture });
+      },
+      engines: async () => [await altered.engine('postgresql')],
+    });
+    return altered;
+  };
 
 describe.skipIf(!postgres.ok)(title, () => {
   let server: Server;
@@ -125,6 +144,22 @@ describe.skipIf(!postgres.ok)(title, () => {
     });
   });
 
+  test('CUT-4 the server ends transactions in a burst while it is held: cut again until one is proven, and writers wait no longer for it', async () => {
+    let cuts = 0;
+    const burst = capturing((opened) => ({
+      async cut() {
+        // As autovacuum does where it analyzes catalogs, which no lock on tables stops.
+        if (++cuts <= 6) await server.query('SELECT txid_current()', 'second');
+        return opened.cut();
+      },
+    }));
+    const manifest = await bench.backup(ref, { method: 'dump', change: burst });
+    expect(cuts).toBe(7);
+    expect(manifest.sources[0]?.reasons[0]?.code).toBe('held');
+    const held = Object.values(manifest.window?.held ?? {})[0]?.held;
+    expect(held?.millis).toBeLessThan(manifest.plan.holdLimit / 2);
+  });
+
   describe('without the right to lock tables', () => {
     let reader: Bench;
     beforeAll(async () => {
@@ -141,23 +176,12 @@ describe.skipIf(!postgres.ok)(title, () => {
     });
 
     /** A server that is never quiet: a transaction ends right after every cut. */
-    const busy = (world: World): World =>
-      changed(world, {
-        async engine(name) {
-          const engine = await world.engine(name);
-          const capture: typeof engine.capture = async (...given) => {
-            const opened = await engine.capture(...given);
-            return changed(opened, {
-              async still() {
-                await server.query('INSERT INTO busy VALUES (now())', 'second');
-                return opened.still();
-              },
-            });
-          };
-          return changed(engine, { capture });
-        },
-        engines: async () => [await busy(world).engine('postgresql')],
-      });
+    const busy = capturing((opened) => ({
+      async still() {
+        await server.query('INSERT INTO busy VALUES (now())', 'second');
+        return opened.still();
+      },
+    }));
 
     test('DOCK-5 a busy server is refused; with onOverrun: downgrade each database has a point of its own, and it is said; one database needs none of it', async () => {
       await server.query('CREATE TABLE busy (at timestamptz)', 'second');
