@@ -5,8 +5,9 @@ import type { Emit } from '../model/events.ts';
 import type { Hook, HookMoment } from '../model/hooks.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { Plan } from '../model/plan.ts';
-import { type Millis, now } from '../model/time.ts';
+import { now } from '../model/time.ts';
 import { runHook } from './hook-process.ts';
+import type { InHold } from './window.ts';
 import type { JobRequest } from './world.ts';
 
 /** The hooks of one run, each moment at most once. */
@@ -37,13 +38,17 @@ export class RunHooks {
     }
   }
 
-  /** In the hold, of which `room` is left for all of them. Throws `hook-failed`. */
-  async held(room: Millis): Promise<void> {
-    const deadline = performance.now() + room;
-    for (const hook of this.#of('held')) {
-      const timeout = Math.max(1, Math.min(hook.timeout, deadline - performance.now()));
-      await this.#must('held', hook, { timeout, patient: false, signal: this.#signal });
-    }
+  /** What is to be done in the hold; undefined: nothing. */
+  inHold(): InHold | undefined {
+    const hooks = this.#of('held');
+    if (hooks.length === 0) return undefined;
+    return async (room) => {
+      const deadline = performance.now() + room;
+      for (const hook of hooks) {
+        const timeout = Math.max(1, Math.min(hook.timeout, deadline - performance.now()));
+        await this.#must('held', hook, { timeout, patient: false, signal: this.#signal });
+      }
+    };
   }
 
   /** Always, also when the run is being stopped; once, whoever asks first. Each runs, whatever became of the others. */

@@ -72,13 +72,12 @@ async function runSteps(
   await storage.settle();
   const protect = protection(world, entry, plan, captures);
   await hooks.before();
-  const window = await cutTogether(captures, storage, plan, { emit: world.emit, protect, hooks, signal }).catch(
-    (cause: unknown) => {
-      // Whoever clears up has to know of this run.
-      if (asStillpointError(cause).code === 'still-held') entry.keep();
-      throw cause;
-    },
-  );
+  const surroundings = { emit: world.emit, protect, inHold: hooks.inHold(), signal };
+  const window = await cutTogether(captures, storage, plan, surroundings).catch((cause: unknown) => {
+    // Whoever clears up has to know of this run.
+    if (asStillpointError(cause).code === 'still-held') entry.keep();
+    throw cause;
+  });
   await hooks.after('cut');
   const sources = await finishAll(captures, storage);
   const kept = plan.keepSnapshot ? storage.keptAs() : [];

@@ -32,20 +32,20 @@ export async function cutTogether(
   captures: OpenCaptures,
   storage: Storage,
   plan: Plan,
-  { emit, protect, hooks, signal }: Surroundings,
+  { emit, protect, inHold, signal }: Surroundings,
 ): Promise<Window> {
   const window = new OpenWindow(captures, storage, plan, emit);
   const changes = await window.ready();
   await using _protected = await protect(changes);
   // A hook may start what stays: that shall not inherit our haste.
-  using _hurried = hooks ? undefined : hurry();
+  using _hurried = inHold ? undefined : hurry();
   // What was written since it was settled would be written back within the hold.
   await storage.ready();
   try {
     await window.holdAll(signal);
-    if (hooks) {
+    if (inHold) {
       await window.flushAll();
-      await hooks.held(window.room());
+      await inHold(window.room());
     }
     await window.cutUntilProven(signal);
   } catch (cause) {
@@ -60,10 +60,12 @@ export async function cutTogether(
 export interface Surroundings {
   readonly emit: Emit;
   readonly protect: Protect;
-  /** Run in the hold, within the time given; it throws when they fail. */
-  readonly hooks?: { held(room: Millis): Promise<void> };
+  readonly inHold?: InHold | undefined;
   readonly signal: AbortSignal;
 }
+
+/** What hooks do in the hold, within so much time; it throws when one fails. */
+export type InHold = (room: Millis) => Promise<void>;
 
 class OpenWindow {
   readonly #captures: OpenCaptures;

@@ -1,3 +1,4 @@
+import { constants, getPriority } from 'node:os';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Capture } from '../../src/engines/capture.ts';
@@ -75,6 +76,17 @@ describe.skipIf(missing)(title, () => {
       pair.events.findIndex((it) => it.event === 'stored'),
     );
     await progress();
+  });
+
+  test('CUT-1 as root the runner goes before other processes while writers wait, and no longer', async () => {
+    const before = getPriority();
+    let within = before;
+    const through = beforeCut(async () => {
+      within = getPriority();
+    });
+    await pair.backup({ through });
+    expect(within).toBe(process.getuid?.() === 0 ? constants.priority.PRIORITY_HIGH : before);
+    expect(getPriority()).toBe(before);
   });
 
   test('CUT-1 a single database of PostgreSQL goes unheld, named with the reason, and is flushed after the other is held', async () => {
