@@ -3,9 +3,10 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { type Pack, pack } from 'tar-stream';
+import type { Pack } from 'tar-stream';
 import { messageOf, StillpointError } from '../model/errors.ts';
 import type { FileSelection, Files } from './files.ts';
+import { newTar } from './pack.ts';
 
 const CHUNK = 1 << 20;
 
@@ -39,7 +40,7 @@ export function treeOf(root: string): Files {
 }
 
 function tarOf(root: string, select: FileSelection): Readable {
-  const tar = pack({ highWaterMark: 4 * CHUNK });
+  const tar = newTar({ highWaterMark: 4 * CHUNK });
   const work = select.only ? addOnly(tar, root, select.only) : addFolder(tar, root, '', select.skip ?? (() => false));
   work.then(
     () => tar.finalize(),

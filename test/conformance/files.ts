@@ -30,8 +30,10 @@ export function filesConformance(
     let files: Files;
     const at = (...path: string[]): string => join(subject.folder, ...path);
     const put = async (path: string, content: string | Buffer): Promise<void> => {
-      await writeFile(at(path), content, { mode: 0o600 });
+      // Until it belongs to its owner everybody may read it: somebody may be at it already.
+      await writeFile(at(path), content, { mode: 0o644 });
       await chown(at(path), OWNER, OWNER);
+      await chmod(at(path), 0o600);
     };
     const folder = async (path: string): Promise<void> => {
       await mkdir(at(path), { mode: 0o750 });
@@ -125,6 +127,28 @@ export function filesConformance(
       const entries = await read(files.tar(), () => rm(at('dropped'), { recursive: true }));
       expect(entries.get('kept')?.text).toBe('whole');
       expect(entries.get('a-large')?.ones).toBe(32 * MIB);
+    });
+
+    test('a tar that is destroyed at any moment ends by itself: no part of it outlives it as an error of the process', async () => {
+      const unheard: unknown[] = [];
+      const hear = (cause: unknown): void => void unheard.push(cause);
+      const heard = process.listeners('uncaughtException');
+      process.removeAllListeners('uncaughtException').on('uncaughtException', hear);
+      try {
+        for (const name of ['a', 'b', 'c']) await put(name, Buffer.alloc(8 * MIB, 1));
+        for (let moment = 0; moment < 20; moment++) {
+          const tar = files.tar();
+          tar.on('error', () => undefined).resume();
+          await sleep(moment);
+          tar.destroy(new Error('enough'));
+          await sleep(1);
+        }
+        await sleep(200);
+      } finally {
+        process.removeListener('uncaughtException', hear);
+        for (const it of heard) process.on('uncaughtException', it);
+      }
+      expect(unheard).toEqual([]);
     });
 
     test('under load every archive is whole', async () => {

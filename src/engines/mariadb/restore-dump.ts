@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { pack } from 'tar-stream';
 import { messageOf, StillpointError } from '../../model/errors.ts';
 import type { SourceRecord } from '../../model/manifest.ts';
 import type { Login } from '../../model/secret.ts';
 import type { Open } from '../../repositories/repository.ts';
+import { newTar } from '../../runtimes/pack.ts';
 import type { Target, Twin } from '../../runtimes/runtime.ts';
 import { DumpHead } from './head.ts';
 import { dumpName, systemName } from './names.ts';
@@ -55,7 +55,7 @@ async function mayGrantProxy(into: Twin): Promise<void> {
 export async function dumpFiles(source: SourceRecord, open: Open, target: Target): Promise<void> {
   for (const { name, plainBytes } of source.artifacts) {
     if (!name.endsWith('.sql')) continue;
-    const tar = pack();
+    const tar = newTar();
     const plain = await open(name);
     const entry = tar.entry({ name, mode: 0o600, size: plainBytes });
     const filled = pipeline(plain, entry).then(() => tar.finalize());

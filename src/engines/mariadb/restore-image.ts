@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
-import { pack } from 'tar-stream';
 import { StillpointError } from '../../model/errors.ts';
 import type { SourceRecord } from '../../model/manifest.ts';
 import type { Login } from '../../model/secret.ts';
 import type { Open } from '../../repositories/repository.ts';
+import { newTar } from '../../runtimes/pack.ts';
 import type { Target, Twin } from '../../runtimes/runtime.ts';
 import { logOf } from './flush.ts';
 import { binlogIndex, imageName, imageOptions } from './image.ts';
@@ -16,7 +16,7 @@ export async function imageFiles(source: SourceRecord, open: Open, target: Targe
   await target.write(await open(imageName(source.name)));
   const index = binlogIndex(source);
   if (!index) return;
-  const tar = pack();
+  const tar = newTar();
   tar.entry({ name: index.path, mode: 0o660 }, index.text);
   tar.finalize();
   await target.write(tar as unknown as Readable);

@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pack } from 'tar-stream';
 import { messageOf, StillpointError } from '../../model/errors.ts';
 import type { SourceRecord } from '../../model/manifest.ts';
 import type { Login } from '../../model/secret.ts';
+import { newTar } from '../../runtimes/pack.ts';
 import type { Twin } from '../../runtimes/runtime.ts';
 import { TWIN_USER } from './objects.ts';
 import { openSession, type Session } from './session.ts';
@@ -38,7 +38,7 @@ GRANT ALL PRIVILEGES ON *.* TO '${TWIN_USER}'@'localhost' WITH GRANT OPTION;
 
 /** What makes the account that we look with. */
 export function accountFile(): Readable {
-  const tar = pack();
+  const tar = newTar();
   tar.entry({ name: ACCOUNT_FILE, mode: 0o600 }, ACCOUNT_SQL);
   tar.finalize();
   return tar as unknown as Readable;

@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pack } from 'tar-stream';
 import type { ServerChange } from '../../model/change.ts';
 import { messageOf, StillpointError } from '../../model/errors.ts';
 import type { Reason } from '../../model/level.ts';
@@ -11,6 +10,7 @@ import type { Login } from '../../model/secret.ts';
 import type { Millis } from '../../model/time.ts';
 import type { Put } from '../../repositories/repository.ts';
 import type { Files } from '../../runtimes/files.ts';
+import { newTar } from '../../runtimes/pack.ts';
 import type { Instance } from '../../runtimes/runtime.ts';
 import type { Capture, Captured, CutFiles, Hold } from '../capture.ts';
 import type { CaptureRun } from '../engine.ts';
@@ -309,7 +309,7 @@ class Copy implements Capture {
     const map = this.#stopped?.spcmapfile;
     if (!label || !this.#control)
       throw new StillpointError('internal', 'The server ended backup mode without a label.');
-    const tar = pack();
+    const tar = newTar();
     tar.entry({ name: 'backup_label', mode: 0o600 }, label);
     // Not under its own name: a server that finds tablespace_map links to the folders it names, and those are the source's.
     if (map) tar.entry({ name: 'stillpoint_tablespace_map', mode: 0o600 }, map);

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { pack } from 'tar-stream';
 import type { SourceRecord } from '../../model/manifest.ts';
+import { newTar } from '../../runtimes/pack.ts';
 import type { Twin } from '../../runtimes/runtime.ts';
 import type { Asleep } from '../engine.ts';
 import { ASLEEP, OWN_SETTINGS, QUARANTINE, quarantineLines } from './quarantine.ts';
@@ -24,7 +24,7 @@ export async function handOver(source: SourceRecord, from: Twin): Promise<Asleep
   await runTool(from, ['pg_ctl', 'stop', '-D', root, '-m', 'fast', '-w', '-t', String(STOP_LIMIT)], {});
   await from.ended;
   if (source.method === 'dump') {
-    const tar = pack();
+    const tar = newTar();
     for (const { oid, place } of links)
       tar.entry({ name: `pg_tblspc/${oid}`, type: 'symlink', linkname: `../${place}` });
     tar.entry({ name: 'pg_hba.conf', mode: 0o600 }, LOGINS);
@@ -60,7 +60,7 @@ export async function handOver(source: SourceRecord, from: Twin): Promise<Asleep
 const isAsleep = (line: string): boolean => Object.keys(ASLEEP).some((it) => line.startsWith(`${it} =`));
 
 async function writeSettings(from: Twin, content: Buffer): Promise<void> {
-  const tar = pack();
+  const tar = newTar();
   tar.entry({ name: QUARANTINE, mode: 0o600 }, content);
   tar.finalize();
   await from.write(tar as unknown as Readable);

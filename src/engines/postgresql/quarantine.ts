@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import { pack } from 'tar-stream';
 import type { SourceRecord } from '../../model/manifest.ts';
+import { newTar } from '../../runtimes/pack.ts';
 import { quoteText } from './session.ts';
 
 /** Recovery refuses to start with less than the source had (manual 26.4.4). */
@@ -66,7 +66,7 @@ export function quarantineFiles(
   own: Buffer | undefined,
 ): Readable {
   const lines = quarantineLines(source);
-  const tar = pack();
+  const tar = newTar();
   const add = (name: string, text: string | Buffer): void => void tar.entry({ name, mode: 0o600 }, text);
   if (own) add(OWN_SETTINGS, own);
   add(

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { pack } from 'tar-stream';
 import type { SourceRecord } from '../../model/manifest.ts';
 import type { Login } from '../../model/secret.ts';
 import type { Open } from '../../repositories/repository.ts';
+import { newTar } from '../../runtimes/pack.ts';
 import type { Target, Twin } from '../../runtimes/runtime.ts';
 import type { Contents } from '../transfer.ts';
 import { fromDump } from './contents.ts';
@@ -59,7 +59,7 @@ export async function buildServer(
 export async function dumpFiles(source: SourceRecord, open: Open, target: Target): Promise<void> {
   for (const { name, plainBytes } of source.artifacts) {
     if (!name.endsWith('.dump') && name !== globalsName(source.name)) continue;
-    const tar = pack();
+    const tar = newTar();
     const plain = await open(name);
     const entry = tar.entry({ name, mode: 0o600, size: plainBytes });
     const filled = pipeline(plain, entry).then(() => tar.finalize());
@@ -114,7 +114,7 @@ async function rewritten(contents: Contents, into: Twin, superuser: string): Pro
     (number) => `${into.root}/${folderOf(number)}`,
   );
   if (globals.folders.length > 0) {
-    const tar = pack();
+    const tar = newTar();
     tar.entry({ name: TABLESPACES, type: 'directory', mode: 0o700 });
     for (let number = 1; number <= globals.folders.length; number++)
       tar.entry({ name: folderOf(number), type: 'directory', mode: 0o700 });

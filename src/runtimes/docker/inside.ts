@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
-import { pack } from 'tar-stream';
+import type { Pack } from 'tar-stream';
 import { StillpointError } from '../../model/errors.ts';
 import type { FileSelection, Files } from '../files.ts';
 import { type Mount, parseMounts } from '../mounts.ts';
+import { newTar } from '../pack.ts';
 import type { Process } from '../runtime.ts';
 import { execIn, type Place } from './exec.ts';
 import { Faults } from './faults.ts';
@@ -86,7 +87,7 @@ export class Inside {
   }
 
   #tar(root: string, select: FileSelection, user: string): Readable {
-    const to = pack({ highWaterMark: 4 << 20 });
+    const to = newTar({ highWaterMark: 4 << 20 });
     const work = async (): Promise<void> => {
       const names = select.only ?? without(await this.#list(root, user), select.skip);
       const sent = new Set<string>();
@@ -114,13 +115,7 @@ export class Inside {
   }
 
   /** The tar of some names, into the one we make. Where busybox's gave up at a file that shrank, the next goes on behind it. */
-  async #batch(
-    to: ReturnType<typeof pack>,
-    root: string,
-    names: readonly string[],
-    user: string,
-    sent: Set<string>,
-  ): Promise<void> {
+  async #batch(to: Pack, root: string, names: readonly string[], user: string, sent: Set<string>): Promise<void> {
     for (let left = names; left.length > 0; ) {
       const faults = new Faults();
       const argv = ['tar', '-c', '-f', '-', '-C', root, '--no-recursion', ...left.map((it) => `./${it}`)];

@@ -1,15 +1,16 @@
 import { once } from 'node:events';
 import { normalize } from 'node:path';
 import type { Readable } from 'node:stream';
-import { extract, type Header, type Pack, pack } from 'tar-stream';
+import { extract, type Header, type Pack } from 'tar-stream';
 import { messageOf, StillpointError } from '../../model/errors.ts';
 import type { Owner } from '../extract.ts';
+import { newTar } from '../pack.ts';
 
 type Entry = Partial<Header> & { name: string };
 
 /** The same tar with its entries below `folder` and owned by `owner`. Entries that lead out of it are refused: a backup is input, too. */
 export function retar(tar: Readable, folder: string, owner: Owner): Readable {
-  const to = pack({ highWaterMark: 4 << 20 });
+  const to = newTar({ highWaterMark: 4 << 20 });
   const work = async (): Promise<void> => {
     // Docker makes missing folders itself, but as root's.
     for (const name of parentsOf(folder)) to.entry({ name, type: 'directory', mode: 0o700, ...owner });

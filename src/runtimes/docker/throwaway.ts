@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
-import { pack } from 'tar-stream';
 import type { RunId } from '../../model/id.ts';
+import { newTar } from '../pack.ts';
 import { statusOf } from './api.ts';
 import type { DockerDefinition } from './definition.ts';
 import { RUN_LABEL } from './labels.ts';
@@ -66,7 +66,7 @@ export async function startThrowaway(
   const stdin = (await container.attach({ stream: true, hijack: true, ...streams })) as Duplex;
   stdin.on('error', () => undefined).resume();
   stack.defer(() => void stdin.destroy());
-  const folders = pack();
+  const folders = newTar();
   for (const path of [ROOT, ...(sockets === undefined ? [BASE, SCRATCH] : [])])
     folders.entry({ name: path.slice(1), type: 'directory', mode: 0o700, uid, gid });
   folders.finalize();
