@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -29,7 +30,7 @@ async function taken(chunks: readonly Buffer[], mark?: string): Promise<{ stdout
     (chunk) => {
       stderr += chunk.toString();
     },
-    mark,
+    mark === undefined ? {} : { mark },
   );
   for (const chunk of chunks) socket.write(chunk);
   socket.end();
@@ -69,6 +70,22 @@ describe('DOCK-5: the frames of an exec stream', () => {
     await expect(taken([frame(1, text)], mark)).rejects.toThrow(/cut/);
     await expect(taken([frame(1, `${text}${mark}00`)], mark)).rejects.toThrow(/cut/);
     await expect(taken([], mark)).rejects.toThrow(/cut/);
+  });
+
+  test('what is waited for on stderr is found behind any amount of output that nobody reads yet; afterwards a slow reader slows it', async () => {
+    const socket = new PassThrough({ highWaterMark: 1 << 16 });
+    const opened = Promise.withResolvers<void>();
+    const stream = demultiplex(socket, () => opened.resolve(), { opened: opened.promise });
+    const block = frame(1, 'x'.repeat(1 << 16));
+    const send = async (chunk: Buffer): Promise<boolean> =>
+      socket.write(chunk) || (await Promise.race([once(socket, 'drain').then(() => true), sleep(200, false)]));
+    for (let n = 0; n < 64; n++) expect(await send(block)).toBe(true);
+    await send(frame(2, 'here I am'));
+    await opened.promise;
+    let more = 0;
+    while (more < 64 && (await send(block))) more++;
+    expect(more).toBeLessThan(8);
+    stream.destroy();
   });
 });
 

@@ -44,6 +44,7 @@ export async function execIn(
   const process = await attach(place, ['sh', '-c', TOOL, 'stillpoint', mark, ...argv], how, heard, {
     what: argv[0] ?? '',
     mark,
+    opened: announced.promise,
     // Its first line is not the tool's: it says who the tool is.
     strip(text) {
       if (told) return text;
@@ -119,6 +120,8 @@ interface Supervised {
   readonly what: string;
   /** How its output must end, followed by the status; it is taken off. */
   readonly mark: string;
+  /** Until then stdout is not read by anybody. */
+  readonly opened: Promise<unknown>;
   readonly strip: (stderr: string) => string;
 }
 
@@ -142,7 +145,7 @@ async function attach(
       heard(text);
       stderr = (stderr + text).slice(-STDERR_KEPT);
     },
-    supervised?.mark,
+    supervised,
   );
   const exit = (async () => {
     await new Promise<void>((resolve) => socket.once('close', resolve).once('end', resolve));

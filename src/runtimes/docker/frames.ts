@@ -6,12 +6,22 @@ const STDERR = 2;
 /**
  * Takes Docker's multiplexed stream apart: frames of an 8-byte header (which stream, three zeros, size) and a payload.
  * Returns stdout with back-pressure; dockerode's own demuxStream copies every frame and is half as fast. A stream that
- * ends inside a frame, or without its mark, was cut and fails.
+ * ends inside a frame, or without its mark, was cut and fails. Docker may send what was written to stderr first behind a
+ * lot of stdout: before `opened` is settled there is no back-pressure, or who waits for it there would wait for ever.
  */
-export function demultiplex(socket: Duplex, onStderr: (chunk: Buffer) => void, mark?: string): Readable {
+export function demultiplex(
+  socket: Duplex,
+  onStderr: (chunk: Buffer) => void,
+  { mark, opened }: { readonly mark?: string; readonly opened?: Promise<unknown> } = {},
+): Readable {
   let header = Buffer.alloc(0);
   let left = 0;
   let isError = false;
+  let opening = opened !== undefined;
+  const isOpen = (): void => {
+    opening = false;
+  };
+  opened?.then(isOpen, isOpen);
   const trailer = mark === undefined ? undefined : new Trailer(mark);
   const stdout = new Readable({
     highWaterMark: 1 << 20,
@@ -27,7 +37,7 @@ export function demultiplex(socket: Duplex, onStderr: (chunk: Buffer) => void, m
     if (isError) onStderr(payload);
     else {
       const output = trailer ? trailer.take(payload) : payload;
-      if (output.length > 0 && !stdout.push(output)) socket.pause();
+      if (output.length > 0 && !stdout.push(output) && !opening) socket.pause();
     }
   };
   socket.on('data', (chunk: Buffer) => {
