@@ -9,6 +9,7 @@ import type { Instance, Process } from '../../src/runtimes/runtime.ts';
 import { tryImage } from '../environment/images.ts';
 import { makeFolder, stillpoint } from '../support/cli.ts';
 import { type Bench, changed, makeBench, PASSWORD, type Server, startServer, until } from '../support/containers.ts';
+import { between } from '../support/pair.ts';
 import { fillWithEverything, ODD_DATABASES } from '../support/schema.ts';
 
 const postgres = await tryImage('postgres-15');
@@ -17,20 +18,7 @@ const title = `PostgreSQL dump from a container${postgres.ok ? '' : ` (skipped: 
 /** The same world, in which something happens while a capture is at work. */
 const capturing =
   (change: (opened: Capture) => Partial<Capture>) =>
-  (world: World): World => {
-    const altered: World = changed(world, {
-      async engine(name) {
-        const engine = await world.engine(name);
-        const capture: typeof engine.capture = async (...given) => {
-          const opened = await engine.capture(...given);
-          return changed(opened, change(opened));
-        };
-        return changed(engine, { capture });
-      },
-      engines: async () => [await altered.engine('postgresql')],
-    });
-    return altered;
-  };
+  (world: World): World => ({ ...world, ...between(world, (_, opened) => change(opened)) });
 
 describe.skipIf(!postgres.ok)(title, () => {
   let server: Server;

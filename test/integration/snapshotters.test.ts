@@ -10,7 +10,7 @@ import { waitToSnapshot } from '../../src/snapshots/btrfs/waiting.ts';
 import { commandSnapshotter } from '../../src/snapshots/command/index.ts';
 import type { StorageOffer } from '../../src/snapshots/snapshotter.ts';
 import { btrfs, canMount, ext4, xfs } from '../environment/disks.ts';
-import { makeFolder } from '../support/cli.ts';
+import { isRunning, makeFolder } from '../support/cli.ts';
 import { until } from '../support/containers.ts';
 
 const noDisk = await canMount();
@@ -20,9 +20,6 @@ const codes = ({ oneInstant, reasons }: StorageOffer): readonly string[] => {
   expect(oneInstant).toBe(reasons.length === 0);
   return reasons.map((it) => it.code);
 };
-/** Whether there is a process that was started with this path. */
-const waits = async (path: string): Promise<boolean> =>
-  (await execa('pgrep', ['-f', path], { reject: false })).exitCode === 0;
 const subvolume = async (path: string): Promise<string> => {
   await execa('btrfs', ['subvolume', 'create', path]);
   return path;
@@ -71,7 +68,7 @@ describe.skipIf(noDisk)(
         message: expect.stringMatching(/^btrfs subvolume snapshot -r .* failed: made, with a space: File exists/),
       });
       (await waitToSnapshot(top, disk.path))[Symbol.dispose]();
-      await until(async () => !(await waits(disk.path)));
+      await until(async () => !(await isRunning(disk.path)));
       expect(await snapshots()).toEqual([basename(made)]);
     });
 
@@ -80,7 +77,7 @@ describe.skipIf(noDisk)(
       const volumes = await volumesOf([await subvolume(join(disk.path, 'data'))]);
       await using ready = await btrfsSnapshotter().ready(volumes, newId());
       await execa('pkill', ['-KILL', '-f', join(disk.path, '.stillpoint')]);
-      await until(async () => !(await waits(disk.path)));
+      await until(async () => !(await isRunning(disk.path)));
       await using cut = await ready.cut();
       expect(await readdir(join(disk.path, '.stillpoint'))).toHaveLength(1);
       expect(cut.at.millis).toBeGreaterThan(0);

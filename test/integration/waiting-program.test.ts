@@ -3,11 +3,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { startWaiting } from '../../src/snapshots/program.ts';
-import { makeFolder } from '../support/cli.ts';
+import { isRunning, makeFolder } from '../support/cli.ts';
 import { until } from '../support/containers.ts';
-
-const waitsFor = async (mark: string): Promise<boolean> =>
-  (await execa('pgrep', ['-f', mark], { reject: false })).exitCode === 0;
 
 test('CUT-5 a program that waits for its last argument runs once it has it, and never when it is let go without', async () => {
   await using folder = await makeFolder();
@@ -18,9 +15,9 @@ test('CUT-5 a program that waits for its last argument runs once it has it, and 
 
   {
     using _never = await startWaiting(['touch', join(folder.path, 'never')]);
-    expect(await waitsFor(join(folder.path, 'never'))).toBe(true);
+    expect(await isRunning(join(folder.path, 'never'))).toBe(true);
   }
-  await until(async () => !(await waitsFor(join(folder.path, 'never'))));
+  await until(async () => !(await isRunning(join(folder.path, 'never'))));
   expect(await readdir(folder.path)).toEqual(['made, with a space']);
 });
 
@@ -34,7 +31,7 @@ test('CUT-5 what a waiting program says of its failure is told, also when it had
   const mark = `${folder.path}/killed`;
   const killed = await startWaiting(['touch', mark]);
   await execa('pkill', ['-KILL', '-f', mark]);
-  await until(async () => !(await waitsFor(mark)));
+  await until(async () => !(await isRunning(mark)));
   await expect(killed.run(join(folder.path, 'nothing'), 5_000)).rejects.toMatchObject({ code: 'backup-failed' });
   expect(await readdir(folder.path)).toEqual([]);
 });

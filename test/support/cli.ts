@@ -4,6 +4,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 
@@ -56,3 +57,7 @@ export async function makeFolder(): Promise<AsyncDisposable & { readonly path: s
     [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
   };
 }
+
+/** Whether there is a process with this in its command line. */
+export const isRunning = async (mark: string): Promise<boolean> =>
+  (await execa('pgrep', ['-f', mark], { reject: false })).exitCode === 0;

@@ -90,7 +90,7 @@ export async function startPair(): Promise<Pair> {
 }
 
 /** The same engines, with somebody between their captures and whoever works with them. */
-function between(world: World, through: NonNullable<PairOptions['through']>): Pick<World, 'engine' | 'engines'> {
+export function between(world: World, through: NonNullable<PairOptions['through']>): Pick<World, 'engine' | 'engines'> {
   const engine: World['engine'] = async (name) => {
     const real = await world.engine(name);
     return changed(real, {
